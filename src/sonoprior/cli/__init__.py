@@ -1,0 +1,1 @@
+"""Commands: thin, one file each; the work is done in the folders below."""

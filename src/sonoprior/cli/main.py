@@ -1,0 +1,60 @@
+"""The `sonoprior` command: which subcommand lives where, and how an error ends.
+
+Subcommands are named by path and loaded when used, so that `sonoprior --help` stays quick and free of torch.
+"""
+
+import sys
+
+from cyclopts import App
+
+import sonoprior
+from sonoprior.core.errors import SonopriorError
+
+app = App(
+    name="sonoprior",
+    version=sonoprior.__version__,
+    help="Learning from ultrasound when labels are scarce. Research use only; never a diagnosis.",
+)
+data = App(name="data", help="Import, make, audit and show case sets.")
+models = App(name="models", help="Backbones and the places where they can be guided.")
+recipe = App(name="recipe", help="The recipes that come with the project, and your own.")
+for group in (data, models, recipe):
+    app.command(group)
+
+data.command(
+    "sonoprior.cli.data_import:import_set", name="import", help="Turn a folder or a CSV into a case set."
+)
+COMMANDS = (
+    (data, "import", "data_import:import_set", "Turn a folder or a CSV into a case set."),
+    (data, "audit", "data_audit:audit", "Find what would make training go wrong."),
+    (data, "phantom", "data_phantom:phantom", "Make a simulated case set."),
+    (data, "show", "data_show:show", "Draw a contact sheet with outlines and labels."),
+    (models, "taps", "models:taps", "List the taps of a backbone."),
+    (recipe, "list", "recipe:list_recipes", "List the recipes."),
+    (recipe, "show", "recipe:show", "Print a recipe as it would run."),
+    (app, "train", "train:train", "Train one run of a recipe."),
+    (app, "study", "study:study", "Train variants, folds and seeds, and compare them."),
+    (app, "evaluate", "evaluate:evaluate", "Measure a run."),
+    (app, "predict", "predict:predict", "Label images with a run."),
+    (app, "explain", "explain:explain", "Draw where a run looks in images."),
+    (app, "compare", "compare:compare", "Compare two runs on the cases they share."),
+    (app, "doctor", "doctor:doctor", "Say what is installed and what is used."),
+)
+for parent, name, place, text in COMMANDS:
+    parent.command(f"sonoprior.cli.{place}", name=name, help=text)
+
+INPUT_IS_WRONG = 2
+INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exit with 2 on wrong input, with one sentence on standard error."""
+    try:
+        status = app(arguments, result_action="return_value")
+    except SonopriorError as error:
+        print(f"sonoprior: {error}", file=sys.stderr)
+        sys.exit(INPUT_IS_WRONG)
+    except KeyboardInterrupt:
+        print("sonoprior: stopped; what was finished is kept.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,1 @@
+"""The ground floor: errors, checks, the registry, and folders that are written whole."""

@@ -1,0 +1,48 @@
+"""Name to "module:Class", loaded when used and open to other packages by entry points."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from .checks import one_of
+from .errors import SonopriorError
+
+
+class Registry:
+    """The named implementations of one kind of thing.
+
+    Another package adds an entry with an entry point in the group `sonoprior.<kind>`; on a clash of
+    names the project's own entry stays. Nothing is imported before `load`.
+
+    Args:
+        kind: what the entries are, in the plural: "objectives", "importers".
+        entries: name to "module:attribute".
+        error: what an unknown name raises.
+    """
+
+    def __init__(
+        self, kind: str, entries: Mapping[str, str], error: type[SonopriorError] = SonopriorError
+    ) -> None:
+        self.kind = kind
+        self._own = dict(entries)
+        self._error = error
+
+    def _paths(self) -> dict[str, str]:
+        added = {point.name: point.value for point in entry_points(group=f"sonoprior.{self.kind}")}
+        return added | self._own
+
+    def names(self) -> list[str]:
+        """All known names, sorted."""
+        return sorted(self._paths())
+
+    def load(self, name: str) -> Any:
+        """The object behind a name.
+
+        Raises:
+            SonopriorError: (or the registry's own error) if the name is unknown.
+        """
+        paths = self._paths()
+        one_of(f"the name among {self.kind}", name, sorted(paths), self._error)
+        module, _, attribute = paths[name].partition(":")
+        return getattr(import_module(module), attribute)
