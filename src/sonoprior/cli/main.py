@@ -21,9 +21,6 @@ recipe = App(name="recipe", help="The recipes that come with the project, and yo
 for group in (data, models, recipe):
     app.command(group)
 
-data.command(
-    "sonoprior.cli.data_import:import_set", name="import", help="Turn a folder or a CSV into a case set."
-)
 COMMANDS = (
     (data, "import", "data_import:import_set", "Turn a folder or a CSV into a case set."),
     (data, "audit", "data_audit:audit", "Find what would make training go wrong."),

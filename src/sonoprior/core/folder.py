@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ STAMP = "sonoprior.json"
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path) -> Generator[Path, None, None]:
     """Give a temporary path beside `path`; on success it takes the place of `path` in one step.
 
     A kill, an error or a full disk leaves the old file as it was and nothing new behind.
@@ -62,7 +62,7 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
+def whole_folder(target: Path) -> Generator[Path, None, None]:
     """Give an empty folder beside `target`; on success it becomes `target`, on failure it vanishes.
 
     Raises:

@@ -1,7 +1,7 @@
 """A progress bar with the time left, for work that takes longer than a breath."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -17,7 +17,7 @@ class Ticker(Protocol):
 
 
 @contextmanager
-def bar(text: str, total: int) -> Iterator[Ticker]:
+def bar(text: str, total: int) -> Generator[Ticker, None, None]:
     """A bar on standard error that counts to `total`; on a plain file it writes one line at the end.
 
     Bars may stand inside one another.
@@ -45,15 +45,16 @@ def bar(text: str, total: int) -> Iterator[Ticker]:
         task = progress.add_task(text, total=total, note="")
 
         def tick(steps: int = 1, note: str = "") -> None:
-            progress.update(task, advance=steps, **({"note": note} if note else {}))
+            progress.advance(task, steps)
+            if note:
+                progress.update(task, note=note)
 
         yield tick
 
 
-def track(items: Iterable[Item], text: str, total: int | None = None) -> Iterator[Item]:
+def track(items: Collection[Item], text: str) -> Iterator[Item]:
     """Yield the items one by one under a bar."""
-    known = items if hasattr(items, "__len__") else list(items)
-    with bar(text, len(known) if total is None else total) as tick:  # pyright: ignore[reportArgumentType]
-        for item in known:
+    with bar(text, len(items)) as tick:
+        for item in items:
             yield item
             tick()
