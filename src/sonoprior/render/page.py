@@ -54,7 +54,11 @@ class Page:
 
     def html(self) -> str:
         """The page as one text, with its style and its pictures inside."""
-        return _templates().get_template("page.html").render(page=self, footer=FOOTER)
+        return (
+            _templates()
+            .get_template("page.html")
+            .render(page=self, footer=FOOTER, data_uri=data_uri, number_columns=_number_columns)
+        )
 
     def write(self, path: Path) -> None:
         """Write the page whole or not at all.
@@ -67,15 +71,13 @@ class Page:
 
 @cache
 def _templates() -> Environment:
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("sonoprior.render"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(data_uri=data_uri, number_columns=_number_columns)
-    return environment
 
 
 def _anchor(heading: str, taken: set[str]) -> str:
