@@ -1,0 +1,204 @@
+"""Intervals by a bootstrap over patients or duplicate groups, never over single images.
+
+Images of one patient err together; drawing whole groups keeps that in the interval. The bounds are
+percentiles (Efron and Tibshirani, An introduction to the bootstrap, 1993, chapter 13; clusters: Field
+and Welsh, Bootstrapping clustered data, JRSS B 69, 2007).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sonoprior.core.checks import at_least, within
+from sonoprior.core.errors import DataError
+from sonoprior.core.randomness import generator
+
+Floats = NDArray[np.float64]
+Array = NDArray[Any]
+
+# Weights of so many cases are held at once: 32 MB.
+_CHUNK = 4_000_000
+
+
+class Interval(NamedTuple):
+    """A number with its bounds; the bounds are NaN where there are too few groups to say."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """True if both bounds lie on one side of zero."""
+        return self.low > 0 or self.high < 0
+
+
+@runtime_checkable
+class Weighted(Protocol):
+    """A statistic that takes many weightings at once, as `classification.Scalar` does."""
+
+    def __call__(self, *arrays: Any) -> float:
+        """The number for arrays whose first axis is the cases."""
+        ...
+
+    def weighted(self, weights: Floats, *arrays: Any) -> Floats:
+        """The numbers (B,) for weights (B, n)."""
+        ...
+
+
+Statistic = Weighted | Callable[..., float]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same test cases as two models saw them: one fold and seed of a study.
+
+    Attributes:
+        groups: (n,) the patient, exam or duplicate group of each case.
+        shared: arrays (n, ...) that both have, as the labels; may be empty.
+        treated: (n, ...) what the model in question gave, as its probabilities.
+        baseline: (n, ...) what the baseline gave.
+    """
+
+    groups: Array
+    shared: tuple[Array, ...]
+    treated: Array
+    baseline: Array
+
+
+def interval(
+    statistic: Statistic,
+    groups: ArrayLike,
+    *arrays: ArrayLike,
+    samples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Interval:
+    """A statistic of some cases with its bootstrap interval.
+
+    Args:
+        statistic: called with the arrays; one with a method `weighted` is many times faster.
+        groups: (n,) the group of each case; groups are drawn whole.
+        *arrays: each (n, ...).
+        samples: how many resamples.
+        seed: of the draws.
+        level: share of the resamples between the bounds.
+
+    Returns:
+        value, low, high. Resamples for which the statistic is not defined (NaN) are left out; the
+        bounds are NaN with one group only, or where more than half of the resamples are not defined.
+
+    Raises:
+        DataError: if an array has another number of cases than `groups`, or there is none.
+    """
+    named, given = _checked(groups, arrays)
+    value = float(statistic(*given))
+    names, place = np.unique(named, return_inverse=True)
+    drawn = [
+        _resampled(statistic, counts[:, place], given)
+        for counts in _draws(len(names), len(named), samples, seed)
+    ]
+    return _bounds(value, np.concatenate(drawn), len(names), level)
+
+
+def paired_difference(
+    statistic: Statistic,
+    pairs: Sequence[Pair],
+    samples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Interval:
+    """Treated minus baseline, averaged over folds and seeds, with one interval over groups.
+
+    The value is the mean over pairs of the statistic's difference on the pair's own cases. Each
+    resample draws groups, with replacement, from the groups of all pairs together; a case counts as
+    often as its group was drawn, in every fold and seed and for both models alike, and the mean over
+    pairs is taken again. So runs of several seeds on the same cases are averaged, not counted as more
+    cases. Pairs for which a resample leaves the statistic undefined are left out of its mean.
+
+    The interval speaks of other patients for these trained models, not of other training sets.
+
+    Args:
+        statistic: called with (*shared, treated) and (*shared, baseline).
+        pairs: one for each fold and seed; groups of the same name are the same patients in all.
+        samples: how many resamples.
+        seed: of the draws.
+        level: share of the resamples between the bounds.
+
+    Returns:
+        value, low, high, as in `interval`.
+
+    Raises:
+        DataError: if there is no pair, or the arrays of one do not have the same number of cases.
+    """
+    if not pairs:
+        raise DataError("a paired difference needs at least one pair of runs, but got none.")
+    checked = [_checked(pair.groups, (*pair.shared, pair.treated, pair.baseline)) for pair in pairs]
+    names = np.unique(np.concatenate([groups for groups, _ in checked]))
+    placed = [(np.searchsorted(names, groups), arrays) for groups, arrays in checked]
+    most = max(len(groups) for groups, _ in checked)
+    value = _mean([statistic(*a[:-2], a[-2]) - statistic(*a[:-2], a[-1]) for _, a in placed])
+    drawn = [
+        _mean([_difference(statistic, counts[:, place], arrays) for place, arrays in placed])
+        for counts in _draws(len(names), most, samples, seed)
+    ]
+    return _bounds(float(value), np.concatenate(drawn), len(names), level)
+
+
+def _checked(groups: ArrayLike, arrays: Sequence[ArrayLike]) -> tuple[Array, tuple[Array, ...]]:
+    named = np.asarray(groups).astype(str)
+    given = tuple(np.asarray(array) for array in arrays)
+    sizes = {len(array) for array in given}
+    if len(named) == 0 or sizes != {len(named)}:
+        raise DataError(
+            "a bootstrap needs arrays of as many cases as there are groups, at least one,"
+            f" but got {len(named)} groups and arrays of {sorted(sizes)} cases."
+        )
+    return named, given
+
+
+def _draws(groups: int, cases: int, samples: int, seed: int) -> Iterator[Floats]:
+    """How often each group was drawn, (B, groups) at a time, `samples` rows in all."""
+    at_least("samples", samples, 1)
+    rng = generator(seed, "bootstrap", groups)
+    step = max(1, _CHUNK // max(cases, groups))
+    for start in range(0, samples, step):
+        size = min(step, samples - start)
+        yield rng.multinomial(groups, np.full(groups, 1 / groups), size=size).astype(np.float64)
+
+
+def _resampled(statistic: Statistic, weights: Floats, arrays: tuple[Array, ...]) -> Floats:
+    if isinstance(statistic, Weighted):
+        return statistic.weighted(weights, *arrays)
+    values: list[float] = []
+    for row in weights:
+        places = np.repeat(np.arange(len(row)), row.astype(np.int64))
+        values.append(float(statistic(*(array[places] for array in arrays))) if len(places) else np.nan)
+    return np.array(values)
+
+
+def _difference(statistic: Statistic, weights: Floats, arrays: tuple[Array, ...]) -> Floats:
+    *shared, treated, baseline = arrays
+    first = _resampled(statistic, weights, (*shared, treated))
+    return first - _resampled(statistic, weights, (*shared, baseline))
+
+
+def _mean(values: Sequence[Any]) -> Floats:
+    """Mean over the first axis of what is defined; NaN where nothing is."""
+    stacked = np.asarray(values, dtype=np.float64)
+    defined = ~np.isnan(stacked)
+    count = defined.sum(axis=0)
+    total = np.where(defined, stacked, 0.0).sum(axis=0)
+    return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
+
+
+def _bounds(value: float, drawn: Floats, groups: int, level: float) -> Interval:
+    within("level", level, 0.0, 1.0)
+    defined = drawn[~np.isnan(drawn)]
+    if groups < 2 or len(defined) < len(drawn) / 2:
+        return Interval(value, float("nan"), float("nan"))
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))
