@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sonoprior.core.errors import DataError, SonopriorError
-from sonoprior.metrics import SCALARS, Interval, Pair, interval, paired_difference
+from sonoprior.metrics import SCALARS, Interval, Mean, Pair, Sample, averaged, interval, paired_difference
 
 
 def simulated(rng, groups: int, size: int, shared: float):
@@ -111,6 +111,20 @@ def test_the_paired_difference_agrees_with_a_slow_loop_over_resamples():
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.02)
 
 
+def test_the_mean_over_runs_has_an_interval_too():
+    rng = np.random.default_rng(11)
+    runs = [Sample(np.arange(20), (rng.random(20),)) for _ in range(3)]
+    found = averaged(Mean(), runs)
+    assert found.value == pytest.approx(np.mean([run.arrays[0] for run in runs]))
+    assert averaged(Mean(), runs[:1]) == interval(Mean(), np.arange(20), *runs[0].arrays)
+
+
+def test_the_mean_leaves_out_what_is_not_defined():
+    assert Mean()(np.array([1.0, np.nan, 3.0])) == 2
+    assert np.isnan(Mean()(np.array([np.nan])))
+    assert Mean().weighted(np.array([[1.0, 5.0, 3.0]]), np.array([1.0, np.nan, 3.0])) == [2.5]
+
+
 def test_equal_models_differ_by_nothing():
     rng = np.random.default_rng(5)
     labels, probabilities = rng.integers(0, 2, 30), two_columns(rng.random(30))
@@ -161,7 +175,7 @@ def test_arrays_that_do_not_fit_are_refused(groups, values, text):
 
 
 def test_wrong_settings_are_refused():
-    with pytest.raises(DataError, match="at least one pair of runs, but got none"):
+    with pytest.raises(DataError, match="at least one run, but got none"):
         paired_difference(np.mean, [])
     with pytest.raises(SonopriorError, match="samples must be at least 1, but got 0"):
         interval(np.mean, [1, 2], [0.0, 1.0], samples=0)

@@ -16,6 +16,8 @@ from sonoprior.core.checks import at_least, within
 from sonoprior.core.errors import DataError
 from sonoprior.core.randomness import generator
 
+from . import weighted
+
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
 
@@ -52,6 +54,47 @@ class Weighted(Protocol):
 Statistic = Weighted | Callable[..., float]
 
 
+class Mean:
+    """The mean of values (n,), of those that are defined (not NaN)."""
+
+    def __call__(self, values: Array) -> float:
+        """The mean; NaN where nothing is defined."""
+        return float(self.weighted(np.ones((1, len(values))), values)[0])
+
+    def weighted(self, weights: Floats, values: Array) -> Floats:
+        """The means (B,) for weights (B, n)."""
+        return weighted.mean(weights, values)
+
+
+class _Difference:
+    """A statistic of one model minus that of another on the same cases."""
+
+    def __init__(self, statistic: Statistic) -> None:
+        self.statistic = statistic
+
+    def __call__(self, *arrays: Array) -> float:
+        *shared, treated, baseline = arrays
+        return self.statistic(*shared, treated) - self.statistic(*shared, baseline)
+
+    def weighted(self, weights: Floats, *arrays: Array) -> Floats:
+        *shared, treated, baseline = arrays
+        first = _resampled(self.statistic, weights, (*shared, treated))
+        return first - _resampled(self.statistic, weights, (*shared, baseline))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The test cases of one run.
+
+    Attributes:
+        groups: (n,) the patient, exam or duplicate group of each case.
+        arrays: what the statistic takes, each (n, ...).
+    """
+
+    groups: ArrayLike
+    arrays: tuple[ArrayLike, ...]
+
+
 @dataclass(frozen=True)
 class Pair:
     """The same test cases as two models saw them: one fold and seed of a study.
@@ -63,10 +106,10 @@ class Pair:
         baseline: (n, ...) what the baseline gave.
     """
 
-    groups: Array
-    shared: tuple[Array, ...]
-    treated: Array
-    baseline: Array
+    groups: ArrayLike
+    shared: tuple[ArrayLike, ...]
+    treated: ArrayLike
+    baseline: ArrayLike
 
 
 def interval(
@@ -94,14 +137,7 @@ def interval(
     Raises:
         DataError: if an array has another number of cases than `groups`, or there is none.
     """
-    named, given = _checked(groups, arrays)
-    value = float(statistic(*given))
-    names, place = np.unique(named, return_inverse=True)
-    drawn = [
-        _resampled(statistic, counts[:, place], given)
-        for counts in _draws(len(names), len(named), samples, seed)
-    ]
-    return _bounds(value, np.concatenate(drawn), len(names), level)
+    return averaged(statistic, [Sample(groups, arrays)], samples, seed, level)
 
 
 def paired_difference(
@@ -113,17 +149,12 @@ def paired_difference(
 ) -> Interval:
     """Treated minus baseline, averaged over folds and seeds, with one interval over groups.
 
-    The value is the mean over pairs of the statistic's difference on the pair's own cases. Each
-    resample draws groups, with replacement, from the groups of all pairs together; a case counts as
-    often as its group was drawn, in every fold and seed and for both models alike, and the mean over
-    pairs is taken again. So runs of several seeds on the same cases are averaged, not counted as more
-    cases. Pairs for which a resample leaves the statistic undefined are left out of its mean.
-
-    The interval speaks of other patients for these trained models, not of other training sets.
+    The statistic's difference is taken in each pair on the pair's own cases, both models with the same
+    resample of them, and treated as in `averaged`.
 
     Args:
         statistic: called with (*shared, treated) and (*shared, baseline).
-        pairs: one for each fold and seed; groups of the same name are the same patients in all.
+        pairs: one for each fold and seed.
         samples: how many resamples.
         seed: of the draws.
         level: share of the resamples between the bounds.
@@ -134,30 +165,65 @@ def paired_difference(
     Raises:
         DataError: if there is no pair, or the arrays of one do not have the same number of cases.
     """
-    if not pairs:
-        raise DataError("a paired difference needs at least one pair of runs, but got none.")
-    checked = [_checked(pair.groups, (*pair.shared, pair.treated, pair.baseline)) for pair in pairs]
+    taken = [Sample(pair.groups, (*pair.shared, pair.treated, pair.baseline)) for pair in pairs]
+    return averaged(_Difference(statistic), taken, samples, seed, level)
+
+
+def averaged(
+    statistic: Statistic,
+    runs: Sequence[Sample],
+    samples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Interval:
+    """A statistic averaged over folds and seeds, with one interval over groups.
+
+    The value is the mean over runs of the statistic on the run's own cases. Each resample draws groups,
+    with replacement, from the groups of all runs together; a case counts as often as its group was
+    drawn, in every fold and seed alike, and the mean over runs is taken again. So runs of several seeds
+    on the same cases are averaged, not counted as more cases. Runs for which a resample leaves the
+    statistic undefined are left out of its mean.
+
+    The interval speaks of other patients for these trained models, not of other training sets.
+
+    Args:
+        statistic: called with the arrays of a run.
+        runs: one for each fold and seed; groups of the same name are the same patients in all.
+        samples: how many resamples.
+        seed: of the draws.
+        level: share of the resamples between the bounds.
+
+    Returns:
+        value, low, high, as in `interval`.
+
+    Raises:
+        DataError: if there is no run, or the arrays of one do not have the same number of cases.
+    """
+    within("level", level, 0.0, 1.0)
+    if not runs:
+        raise DataError("an interval over runs needs at least one run, but got none.")
+    checked = [_checked(run) for run in runs]
     names = np.unique(np.concatenate([groups for groups, _ in checked]))
     placed = [(np.searchsorted(names, groups), arrays) for groups, arrays in checked]
     most = max(len(groups) for groups, _ in checked)
-    value = _mean([statistic(*a[:-2], a[-2]) - statistic(*a[:-2], a[-1]) for _, a in placed])
+    value = _mean([statistic(*arrays) for _, arrays in placed])
     drawn = [
-        _mean([_difference(statistic, counts[:, place], arrays) for place, arrays in placed])
+        _mean([_resampled(statistic, counts[:, place], arrays) for place, arrays in placed])
         for counts in _draws(len(names), most, samples, seed)
     ]
     return _bounds(float(value), np.concatenate(drawn), len(names), level)
 
 
-def _checked(groups: ArrayLike, arrays: Sequence[ArrayLike]) -> tuple[Array, tuple[Array, ...]]:
-    named = np.asarray(groups).astype(str)
-    given = tuple(np.asarray(array) for array in arrays)
-    sizes = {len(array) for array in given}
-    if len(named) == 0 or sizes != {len(named)}:
+def _checked(run: Sample) -> tuple[Array, tuple[Array, ...]]:
+    groups = np.asarray(run.groups).astype(str)
+    arrays = tuple(np.asarray(array) for array in run.arrays)
+    sizes = {len(array) for array in arrays}
+    if len(groups) == 0 or sizes != {len(groups)}:
         raise DataError(
             "a bootstrap needs arrays of as many cases as there are groups, at least one,"
-            f" but got {len(named)} groups and arrays of {sorted(sizes)} cases."
+            f" but got {len(groups)} groups and arrays of {sorted(sizes)} cases."
         )
-    return named, given
+    return groups, arrays
 
 
 def _draws(groups: int, cases: int, samples: int, seed: int) -> Iterator[Floats]:
@@ -180,12 +246,6 @@ def _resampled(statistic: Statistic, weights: Floats, arrays: tuple[Array, ...])
     return np.array(values)
 
 
-def _difference(statistic: Statistic, weights: Floats, arrays: tuple[Array, ...]) -> Floats:
-    *shared, treated, baseline = arrays
-    first = _resampled(statistic, weights, (*shared, treated))
-    return first - _resampled(statistic, weights, (*shared, baseline))
-
-
 def _mean(values: Sequence[Any]) -> Floats:
     """Mean over the first axis of what is defined; NaN where nothing is."""
     stacked = np.asarray(values, dtype=np.float64)
@@ -196,7 +256,6 @@ def _mean(values: Sequence[Any]) -> Floats:
 
 
 def _bounds(value: float, drawn: Floats, groups: int, level: float) -> Interval:
-    within("level", level, 0.0, 1.0)
     defined = drawn[~np.isnan(drawn)]
     if groups < 2 or len(defined) < len(drawn) / 2:
         return Interval(value, float("nan"), float("nan"))
