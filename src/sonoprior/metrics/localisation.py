@@ -54,12 +54,13 @@ def pointing(attribution: ArrayLike, outline: ArrayLike) -> Floats:
     """1 where the largest attribution lies inside the outline, else 0, (n,).
 
     The pointing game of Zhang et al., Top-down neural attention by excitation backprop, ECCV 2016, without
-    a tolerance. Several equal maxima count by their share inside. A position is inside from 0.5 on.
+    a tolerance. Several equal maxima count by their share inside, and a position that the outline covers in
+    part by that part, so that a small outline can be hit on a coarse map.
     NaN where the outline is empty or the attribution is equal everywhere.
     """
     maps, masks = _pair(attribution, outline)
     largest = maps == maps.max(axis=1, keepdims=True)
-    hit = (largest & (masks >= 0.5)).sum(axis=1) / largest.sum(axis=1)
+    hit = (largest * masks).sum(axis=1) / largest.sum(axis=1)
     return np.where(masks.any(axis=1) & ~largest.all(axis=1), hit, np.nan)
 
 

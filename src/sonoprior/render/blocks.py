@@ -114,6 +114,19 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Download:
+    """A text file inside the page, saved on a click: the numbers behind a plot.
+
+    `text` is what the link says, `content` the file's text.
+    """
+
+    kind: ClassVar[str] = "download"
+    text: str
+    file: str
+    content: str
+
+
+@dataclass(frozen=True)
 class Fold:
     """Blocks behind a line that opens on a click; for what is long and seldom needed."""
 
@@ -122,4 +135,4 @@ class Fold:
     blocks: "Sequence[Block]"
 
 
-Block = Paragraph | Note | Code | Facts | Figure | Table | Gallery | Fold
+Block = Paragraph | Note | Code | Facts | Figure | Table | Gallery | Download | Fold
