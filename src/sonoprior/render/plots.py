@@ -1,0 +1,278 @@
+"""Plots as SVG with the numbers behind them as CSV; arrays in, nothing computed but their drawing.
+
+Every function that draws data returns a `Plot`. Figures are objects of their own; nothing is left behind
+in matplotlib's global state.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+# Okabe and Ito's colours, readable with every common form of colour blindness; grey is the baseline's.
+GREY = "#7a7f87"
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+_INK = "#1c2230"
+_FAINT = "#d5d9e0"
+_STYLE: Any = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Liberation Sans", "Arial"],
+    "font.size": 10.5,
+    "text.color": _INK,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "sonoprior",
+}
+_styled = rc_context(_STYLE)
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing and its numbers.
+
+    Attributes:
+        svg: the picture, as the bytes of an SVG file.
+        csv: the numbers behind it.
+    """
+
+    svg: bytes
+    csv: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with the bounds of its interval (NaN where there is none)."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+def colours(names: Sequence[str], baseline: str | None = None) -> dict[str, str]:
+    """One colour a name, grey for the baseline."""
+    others = [name for name in names if name != baseline]
+    chosen = {name: COLOURS[position % len(COLOURS)] for position, name in enumerate(others)}
+    return {name: chosen.get(name, GREY) for name in names}
+
+
+@_styled
+def differences(estimates: Sequence[Estimate], label: str) -> Plot:
+    """Differences to the baseline with their intervals, one line each, around a line at zero."""
+    figure, axes = _one(7.2, 0.75 + 0.42 * len(estimates))
+    axes.axvline(0, color=_INK, linewidth=1)
+    for row, estimate in enumerate(estimates):
+        _interval(axes, row, estimate)
+    axes.set_yticks(range(len(estimates)), [estimate.name for estimate in estimates])
+    axes.set_ylim(len(estimates) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel(label)
+    return _finished(figure, pd.DataFrame(estimates))
+
+
+def _interval(axes: Axes, row: int, estimate: Estimate) -> None:
+    """One interval: full colour where it leaves zero out, grey where zero lies inside."""
+    clear = estimate.low > 0 or estimate.high < 0
+    colour = COLOURS[0] if clear else GREY
+    axes.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=2.5, solid_capstyle="butt")
+    axes.plot([estimate.value], [row], marker="o", markersize=7, color=colour)
+    axes.annotate(
+        f"{estimate.value:+.1f}", (estimate.value, row), (0, 7), textcoords="offset points", ha="center"
+    )
+
+
+@_styled
+def paired(values: Mapping[str, ArrayLike], runs: Sequence[str], label: str) -> Plot:
+    """Every run of every variant, runs on the same fold and seed joined by a line, means as bars.
+
+    Args:
+        values: variant to (R,) numbers, NaN where a run is missing.
+        runs: R names, such as "fold 0, seed 1".
+        label: of the axis.
+    """
+    table = pd.DataFrame({name: np.asarray(of, dtype=float) for name, of in values.items()}, index=list(runs))
+    figure, axes = _one(1.6 + 1.15 * len(values), 3.4)
+    places = np.arange(len(values))
+    axes.plot(places, table.to_numpy().T, color=_FAINT, linewidth=1, zorder=1)
+    for place, name in zip(places, values, strict=True):
+        axes.plot(np.full(len(table), place), table[name], "o", color=GREY, markersize=4, zorder=2)
+        axes.plot([place - 0.22, place + 0.22], [table[name].mean()] * 2, color=COLOURS[0], linewidth=3)
+    axes.set_xticks(places, list(values))
+    axes.set_xlim(-0.5, len(values) - 0.5)
+    axes.set_ylabel(label)
+    return _finished(figure, table.rename_axis("run").reset_index())
+
+
+@_styled
+def curves(panels: Mapping[str, Mapping[str, ArrayLike]], of_name: Mapping[str, str]) -> Plot:
+    """Learning curves: a panel for each quantity, a line for each variant, mean and standard deviation.
+
+    Args:
+        panels: title to variant to (R, E) numbers, one row a run and one column an epoch, NaN where a
+            run has ended; the line goes as far as any run does.
+        of_name: colour of each variant.
+    """
+    figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
+    tables: list[pd.DataFrame] = []
+    for axes, (title, lines) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+    ):
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        tables += [_curve(axes, title, name, np.atleast_2d(of), of_name[name]) for name, of in lines.items()]
+    figure.axes[0].legend(fontsize=9)
+    return _finished(figure, pd.concat(tables))
+
+
+def _curve(axes: Axes, title: str, name: str, values: NDArray[np.floating], colour: str) -> pd.DataFrame:
+    runs = pd.DataFrame(values.T)
+    mean, spread = runs.mean(axis=1), runs.std(axis=1).fillna(0)
+    epochs = np.arange(1, len(runs) + 1)
+    axes.fill_between(epochs, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
+    axes.plot(epochs, mean, color=colour, linewidth=1.8, label=name)
+    columns = {"quantity": title, "variant": name, "epoch": epochs, "mean": mean, "std": spread}
+    return pd.DataFrame(columns | {"runs": runs.notna().sum(axis=1)})
+
+
+@_styled
+def confusion(counts: ArrayLike, classes: Sequence[str], title: str) -> Plot:
+    """A confusion matrix: counts (K, K), row the true class, shaded by the share of the row."""
+    matrix = np.asarray(counts, dtype=float)
+    rows = matrix.sum(axis=1, keepdims=True)
+    share = np.divide(matrix, rows, out=np.zeros_like(matrix), where=rows > 0)
+    side = 1.5 + 0.75 * len(classes)
+    figure, axes = _one(side + 0.6, side)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), number in np.ndenumerate(matrix):
+        colour = "white" if share[row, column] > 0.55 else _INK
+        text = f"{share[row, column]:.0%}\n({number:g})"
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(classes)), list(classes), rotation=40 if len(classes) > 3 else 0)
+    axes.set_yticks(range(len(classes)), list(classes))
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    return _finished(
+        figure, pd.DataFrame(matrix, list(classes), list(classes)).rename_axis("true").reset_index()
+    )
+
+
+@dataclass(frozen=True)
+class Bins:
+    """One model's reliability: (bins,) each, NaN where a bin is empty."""
+
+    confidence: ArrayLike
+    accuracy: ArrayLike
+    count: ArrayLike
+
+
+@_styled
+def reliability(models: Mapping[str, Bins], of_name: Mapping[str, str]) -> Plot:
+    """Reliability diagram: share right over confidence; the area of a point grows with its cases."""
+    figure, axes = _one(4.4, 4.1)
+    axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1.5)
+    axes.annotate("as sure as right", (0.02, 0.07), rotation=45, color=GREY, fontsize=9)
+    for name, bins in models.items():
+        count = np.asarray(bins.count, dtype=float)
+        sizes = 12 + 150 * count / max(count.max(), 1)
+        line = pd.DataFrame({"x": bins.confidence, "y": bins.accuracy}).dropna()
+        axes.plot(line["x"], line["y"], color=of_name[name], linewidth=1.5, label=name)
+        axes.scatter(
+            np.asarray(bins.confidence), np.asarray(bins.accuracy), sizes, color=of_name[name], alpha=0.7
+        )
+    axes.set(xlabel="confidence", ylabel="share right", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.legend(loc="lower right", fontsize=9)
+    tables = [pd.DataFrame(vars(bins)).assign(model=name) for name, bins in models.items()]
+    return _finished(figure, pd.concat(tables))
+
+
+@_styled
+def by_class(
+    values: Mapping[str, ArrayLike],
+    classes: Sequence[str],
+    of_name: Mapping[str, str],
+    label: str,
+    chance: ArrayLike | None = None,
+) -> Plot:
+    """Bars side by side: a group for each class, a bar for each variant.
+
+    Args:
+        values: variant to (K,) numbers, NaN where there is none.
+        classes: K names.
+        of_name: colour of each variant.
+        label: of the axis.
+        chance: (K,) what looking everywhere alike would give, drawn as a short line.
+    """
+    width = 0.8 / max(len(values), 1)
+    places = np.arange(len(classes))
+    figure, axes = _one(1.6 + 1.9 * len(classes), 3.2)
+    for number, (name, heights) in enumerate(values.items()):
+        middle = places + (number - (len(values) - 1) / 2) * width
+        axes.bar(middle, np.asarray(heights, dtype=float), width * 0.92, color=of_name[name], label=name)
+    if chance is not None:
+        axes.hlines(
+            chance,
+            places - 0.44,
+            places + 0.44,
+            colors=_INK,
+            linestyles="dashed",
+            label="looking everywhere",
+        )
+    axes.set_xticks(places, list(classes))
+    axes.set_ylabel(label)
+    axes.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    table = pd.DataFrame({name: np.asarray(of, dtype=float) for name, of in values.items()}, list(classes))
+    extra = {} if chance is None else {"looking everywhere": np.asarray(chance, dtype=float)}
+    return _finished(figure, table.assign(**extra).rename_axis("class").reset_index())
+
+
+@_styled
+def overlay_legend(outlines: Mapping[str, str]) -> bytes:
+    """What the colours of an overlay mean, as SVG: the bar of the heat map and a line for each outline.
+
+    Args:
+        outlines: name to "#RRGGBB", as `overlays.legend` gives it.
+    """
+    figure = Figure(figsize=(2.6 + 1.9 * len(outlines), 0.5))
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set_axis_off()
+    axes.set(xlim=(0, figure.get_figwidth()), ylim=(0, 1))
+    axes.imshow(np.linspace(0, 1, 128)[None], cmap="inferno", extent=(0.1, 1.1, 0.3, 0.7), aspect="auto")
+    axes.text(1.2, 0.5, "looked: low to high", va="center")
+    for number, (name, colour) in enumerate(outlines.items()):
+        left = 2.9 + 1.9 * number
+        axes.plot([left, left + 0.35], [0.5, 0.5], color=colour, linewidth=3)
+        axes.text(left + 0.45, 0.5, name, va="center")
+    return _svg(figure)
+
+
+def _one(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _finished(figure: Figure, numbers: pd.DataFrame) -> Plot:
+    return Plot(_svg(figure), numbers.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+
+
+def _svg(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+    return buffer.getvalue()
