@@ -1,0 +1,156 @@
+"""Writing a case set: whole or not at all."""
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import pandas as pd
+
+from sonoprior.core.errors import DataError
+from sonoprior.core.folder import whole_folder
+
+from .cells import EMPTY, join_items
+from .columns import in_order
+from .images import Grey, Mask, write_indexed, write_png
+from .info import DatasetInfo, write_info
+from .problems import problems
+from .table import PARQUET, write_table
+
+Outline = str | Sequence[Path] | Mask
+"""`EMPTY`, files whose union it is, or (H, W) bool."""
+
+
+class CaseSetWriter:
+    """Collects cases in a folder that appears when all of them are written, or never.
+
+        with CaseSetWriter(out, info) as writer:
+            writer.add("a", image, labels={"view": "uterus"}, outlines={"sac": EMPTY}, patient="7")
+
+    Images and outlines given as files are copied bit by bit; those given as arrays become PNGs.
+
+    Args:
+        out: the new folder.
+        info: what holds for all cases.
+
+    Raises:
+        FolderError: on entering, if `out` exists and is not empty; on leaving, if it cannot be written.
+        DataError: on leaving, if what was added is not a case set (see `CaseSet.open`).
+    """
+
+    def __init__(self, out: Path, info: DatasetInfo) -> None:
+        self._out = out
+        self._info = info
+        self._rows: list[dict[str, str]] = []
+        self._ids: set[str] = set()
+        self._taken: set[str] = set()
+        self._stack = ExitStack()
+        self._folder = out
+
+    def __enter__(self) -> "CaseSetWriter":
+        self._folder = self._stack.enter_context(whole_folder(self._out))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack:
+            self._finish()
+
+    def add(
+        self,
+        case: str,
+        image: Path | Grey,
+        *,
+        labels: Mapping[str, str] | None = None,
+        outlines: Mapping[str, Outline] | None = None,
+        zonemap: Grey | None = None,
+        maps: Mapping[str, Path | Grey] | None = None,
+        **columns: str | None,
+    ) -> None:
+        """Add one case.
+
+        Args:
+            case: its id.
+            image: a file, or (H, W) uint8.
+            labels: level to class.
+            outlines: zone to outline; a zone that is not named is absent.
+            zonemap: (H, W) uint8, 0 background, k the k-th zone; all zones are then present.
+            maps: name to automatic mask or heat map, a file or (H, W) uint8.
+            columns: any other column ("patient", "box.lesion"), None where missing.
+
+        Raises:
+            DataError: if the id was added before.
+        """
+        if case in self._ids:
+            raise DataError(f"{self._out}: every case must have an id of its own, but '{case}' came twice.")
+        self._ids.add(case)
+        stem = self._stem(case)
+        row = {"case": case, "image": self._store(image, "images", stem)}
+        row |= {f"label.{level}": name for level, name in (labels or {}).items()}
+        row |= {
+            f"outline.{zone}": self._outline(zone, drawn, stem) for zone, drawn in (outlines or {}).items()
+        }
+        row |= {f"map.{name}": self._store(grey, f"maps/{name}", stem) for name, grey in (maps or {}).items()}
+        if zonemap is not None:
+            row["zonemap"] = f"zonemaps/{stem}.png"
+            write_indexed(self._new(row["zonemap"]), zonemap)
+        self._rows.append(row | {name: cell for name, cell in columns.items() if cell is not None})
+
+    def _outline(self, zone: str, drawn: Outline, stem: str) -> str:
+        if isinstance(drawn, str):
+            return drawn
+        folder = f"outlines/{zone}"
+        if isinstance(drawn, np.ndarray):
+            return (
+                self._store(np.where(drawn, np.uint8(255), np.uint8(0)), folder, stem)
+                if drawn.any()
+                else EMPTY
+            )
+        # No stem holds a dot, so these names belong to this case alone.
+        ends = ["", *(f".{number}" for number in range(1, len(drawn)))]
+        return join_items(
+            [self._store(path, folder, stem + end) for path, end in zip(drawn, ends, strict=True)]
+        )
+
+    def _store(self, content: Path | Grey, folder: str, stem: str) -> str:
+        """Write one file and return its path in the set."""
+        if isinstance(content, Path):
+            relative = f"{folder}/{stem}{content.suffix.lower()}"
+            shutil.copyfile(content, self._new(relative))
+        else:
+            relative = f"{folder}/{stem}.png"
+            write_png(self._new(relative), content)
+        return relative
+
+    def _new(self, relative: str) -> Path:
+        path = self._folder / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _stem(self, case: str) -> str:
+        """A file name for a case: its id, where that can be one, and never the name of another case."""
+        base = re.sub(r"[^\w-]+", "_", case).strip("_")[:80] or "case"
+        stem = next(name for name in _variants(base) if name.lower() not in self._taken)
+        self._taken.add(stem.lower())
+        return stem
+
+    def _finish(self) -> None:
+        columns = in_order(list({name: None for row in self._rows for name in row}) or ["case", "image"])
+        table = pd.DataFrame(self._rows, columns=pd.Index(columns), dtype="str")
+        write_info(self._folder, self._info)
+        write_table(self._folder / PARQUET, table)
+        for problem in problems(self._folder, self._info, table):
+            raise DataError(problem.replace(str(self._folder), str(self._out)))
+
+
+def _variants(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}_{number}" for number in count(2))
