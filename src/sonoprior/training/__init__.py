@@ -1,0 +1,34 @@
+"""Training: the recipe, its assembly into objects, the loop, and a run in use."""
+
+from importlib import import_module
+from typing import Any
+
+# Loaded on first use, because most of it needs torch.
+_LAZY = {
+    "Experiment": "experiment",
+    "Plan": "run",
+    "Prediction": "predictor",
+    "Predictor": "predictor",
+    "Recipe": "recipe",
+    "assemble": "assemble",
+    "load": "predictor",
+    "load_recipe": "recipe_file",
+    "train_run": "run",
+}
+__all__ = [
+    "Experiment",
+    "Plan",
+    "Prediction",
+    "Predictor",
+    "Recipe",
+    "assemble",
+    "load",
+    "load_recipe",
+    "train_run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -1,0 +1,214 @@
+"""From a recipe to objects: network, objectives, loaders, optimiser. A notebook may call it too."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from sonoprior.attribution.diagnosis import diagnose
+from sonoprior.cases.case_set import CaseSet
+from sonoprior.cases.loading.cache import Cache
+from sonoprior.cases.loading.loader import Loader
+from sonoprior.cases.priors import PriorSpec, prior_names
+from sonoprior.core.checks import listed
+from sonoprior.core.errors import DataError, ModelError, RecipeError
+from sonoprior.core.randomness import derived_seed
+from sonoprior.models.network import Network, build_network
+from sonoprior.models.taps import Tap
+from sonoprior.objectives import OBJECTIVES
+from sonoprior.objectives.base import Context, Objective
+from sonoprior.objectives.settings import AttributionSettings
+
+from .evaluation import in_order
+from .experiment import Experiment
+from .loop import Training, steps_per_epoch
+from .parts import Parts
+from .recipe import Recipe
+from .schedule import PolynomialDecay
+
+_LOG = logging.getLogger(__name__)
+
+
+def level_of(recipe: Recipe, case_set: CaseSet) -> str:
+    """The label level that a recipe learns from a case set.
+
+    Raises:
+        RecipeError: if the case set has no such level.
+        DataError: if it has fewer than two classes there.
+    """
+    level = recipe.data.level or case_set.default_level
+    if level not in case_set.info.levels:
+        raise RecipeError(
+            f"data.level must be one of {listed(case_set.info.levels)}, the levels of {case_set.root},"
+            f" but got '{level}'."
+        )
+    if len(case_set.classes(level)) < 2:
+        raise DataError(
+            f"the level '{level}' of {case_set.root} must have at least 2 classes, but it has"
+            f" {listed(case_set.classes(level)) or 'none'}."
+        )
+    return level
+
+
+def usable_priors(recipe: Recipe, case_set: CaseSet) -> PriorSpec | None:
+    """The priors of a recipe, where the case set has them.
+
+    A recipe that does not guide uses them for measuring only, and so a set without them will do.
+
+    Raises:
+        DataError: if the recipe guides, and the set has no such priors.
+    """
+    spec = recipe.data.priors
+    if spec is None:
+        return None
+    try:
+        prior_names(case_set, spec)
+    except DataError:
+        if guides(recipe):
+            raise
+        return None
+    return spec
+
+
+def guides(recipe: Recipe) -> bool:
+    """Whether a recipe guides attribution by priors."""
+    return any(entry.type == "prior_guided_attribution" for entry in recipe.active_objectives.values())
+
+
+def assemble(
+    recipe: Recipe, cache: Cache, parts: Parts, seed: int, device: torch.device
+) -> tuple[Training, Tap]:
+    """Everything that one run trains with, and the tap of its network.
+
+    Args:
+        recipe: with the settings of its variant.
+        cache: pixels and priors of the case set.
+        parts: positions of the train and validation parts.
+        seed: every draw of the run is derived from it, the first weights too.
+        device: where to train.
+
+    Raises:
+        RecipeError, ModelError, DataError: if what the recipe asks for cannot be had.
+    """
+    level = level_of(recipe, cache.case_set)
+    classes = cache.case_set.classes(level)
+    torch.manual_seed(derived_seed(seed, "weights"))
+    network, tap = build_network(recipe.model, len(classes))
+    objectives = _objectives(recipe, network, tap, cache, parts["train"], level)
+    experiment = Experiment(network, objectives).to(device)
+    streams = {"labelled": _training_loader(recipe, cache, parts["train"], level, seed, device)}
+    training = Training(
+        network=network,
+        experiment=experiment,
+        streams=streams,
+        validation=in_order(cache, parts["validation"], recipe.training.batch_size, level),
+        level=level,
+        optimiser=_optimiser(recipe, experiment),
+        schedule=_schedule(recipe, steps_per_epoch(streams)),
+        settings=recipe.training,
+        seed=seed,
+        device=device,
+    )
+    return training, tap
+
+
+def preflight(recipe: Recipe, case_set: CaseSet) -> None:
+    """Try what a recipe asks for, without its weights, before anything is written.
+
+    Where guidance would be degenerate at the recipe's tap, a warning says so.
+
+    Raises:
+        RecipeError, ModelError, DataError: if the level, the priors, the backbone or the tap cannot be
+            had, or the recipe guides at a tap whose tail cannot be differentiated twice.
+    """
+    level = level_of(recipe, case_set)
+    usable_priors(recipe, case_set)
+    network, tap = build_network(
+        recipe.model.model_copy(update={"weights": "none"}), len(case_set.classes(level))
+    )
+    if not guides(recipe):
+        return
+    found = diagnose(network, tap, _example(recipe))
+    if not found.guided:
+        raise ModelError(
+            f"tap '{recipe.model.tap}' of '{recipe.model.backbone}' cannot be guided: {found.reason}"
+        )
+    for warning in found.warnings(attribution_settings(recipe).method):
+        _LOG.warning("%s: %s", recipe.name, warning)
+
+
+def attribution_settings(recipe: Recipe) -> AttributionSettings:
+    """How attribution is measured: as the recipe's guidance says, whatever its weight."""
+    settings = recipe.guidance.settings if recipe.guidance else None
+    return settings if isinstance(settings, AttributionSettings) else AttributionSettings()
+
+
+def _example(recipe: Recipe) -> torch.Tensor:
+    return torch.rand(2, 1, recipe.data.size, recipe.data.size)
+
+
+def _objectives(
+    recipe: Recipe, network: Network, tap: Tap, cache: Cache, train: NDArray[np.int64], level: str
+) -> dict[str, tuple[float, Objective]]:
+    context = Context(
+        network=network,
+        tap=tap,
+        example=_example(recipe),
+        level=level,
+        class_counts=_class_counts(cache.case_set, train, level),
+        priors=tuple(cache.priors) if cache.present[train].any() else (),
+    )
+    return {
+        name: (entry.weight, OBJECTIVES.load(entry.type)(entry.settings, context))
+        for name, entry in recipe.active_objectives.items()
+    }
+
+
+def _class_counts(case_set: CaseSet, train: NDArray[np.int64], level: str) -> torch.Tensor:
+    labels = case_set.labels(level)[train]
+    return torch.from_numpy(np.bincount(labels[labels >= 0], minlength=len(case_set.classes(level))))
+
+
+def _training_loader(
+    recipe: Recipe, cache: Cache, train: NDArray[np.int64], level: str, seed: int, device: torch.device
+) -> Loader:
+    return Loader(
+        cache if guides(recipe) else without_priors(cache),
+        train,
+        batch_size=recipe.training.batch_size,
+        augment=recipe.augment,
+        sampling=recipe.training.sampling,
+        seed=seed,
+        levels=[level],
+        # Batch normalisation has no statistics for a last batch of one image.
+        drop_last=len(train) % recipe.training.batch_size == 1,
+        device=device,
+    )
+
+
+def without_priors(cache: Cache) -> Cache:
+    """The same cache without its priors, so that a plain run does not move maps that it never reads."""
+    cases, side = len(cache.images), cache.images.shape[-1]
+    return replace(
+        cache,
+        spec=None,
+        priors=[],
+        maps=np.zeros((0, 0, side, side), np.uint8),
+        row=np.full(cases, -1, np.int32),
+        present=np.zeros((cases, 0), np.bool_),
+    )
+
+
+def _optimiser(recipe: Recipe, experiment: nn.Module) -> torch.optim.Optimizer:
+    settings = recipe.training
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimiser]
+    trained = [parameter for parameter in experiment.parameters() if parameter.requires_grad]
+    return kind(trained, lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay)
+
+
+def _schedule(recipe: Recipe, steps: int) -> PolynomialDecay:
+    settings = recipe.training
+    return PolynomialDecay(settings.learning_rate, settings.epochs * steps, settings.schedule_power)

@@ -1,0 +1,175 @@
+"""The training loop. One loop for every method: the experiment and the recipe vary."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from sonoprior.cases.loading.batch import Batch
+from sonoprior.cases.loading.loader import Loader
+from sonoprior.core.errors import RecipeError
+from sonoprior.core.randomness import derived_seed
+from sonoprior.metrics.classification import SCALARS
+from sonoprior.models.network import Network
+
+from .checkpoint import Checkpoint, Progress, State, copied, optimiser_state, restore_optimiser
+from .evaluation import probabilities
+from .experiment import Experiment, Outcome
+from .recipe import TrainingSettings
+from .schedule import PolynomialDecay
+
+Row = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one run trains with, assembled from a recipe.
+
+    Attributes:
+        network: what is kept at the end.
+        experiment: network and objectives together.
+        streams: the loaders of the training part, by stream.
+        validation: the loader of the validation part, in order.
+        level: the label level that is learnt.
+        optimiser: over the parameters of the experiment.
+        schedule: the learning rate by step.
+        settings: of the recipe.
+        seed: every draw of the run is derived from it.
+        device: where the experiment is.
+    """
+
+    network: Network
+    experiment: Experiment
+    streams: Mapping[str, Loader]
+    validation: Loader
+    level: str
+    optimiser: torch.optim.Optimizer
+    schedule: PolynomialDecay
+    settings: TrainingSettings
+    seed: int
+    device: torch.device
+
+
+@dataclass
+class Fit:
+    """A run on its way: what it trains with, how far it is, and the best weights so far."""
+
+    training: Training
+    progress: Progress = field(default_factory=Progress)
+    best: State = field(default_factory=dict[str, torch.Tensor])
+
+    def run(self, after_epoch: Callable[["Fit"], None]) -> None:
+        """Train until the last epoch or until the patience ends.
+
+        Args:
+            after_epoch: called after every epoch, to log and to keep a checkpoint.
+
+        Raises:
+            RecipeError: if the loss is no longer a number.
+        """
+        while not self.finished:
+            epoch, start = self.progress.epochs, time.perf_counter()
+            row = train_epoch(self.training, epoch) | validate(self.training)
+            self.progress.rows.append(
+                {"epoch": epoch + 1, "seconds": round(time.perf_counter() - start, 3)} | row
+            )
+            self._keep_if_better(epoch + 1, row[f"val.{self.training.settings.monitor}"])
+            self.progress.epochs = epoch + 1
+            after_epoch(self)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch is done, or none was better for as long as the patience lasts."""
+        settings, progress = self.training.settings, self.progress
+        waited = progress.epochs - progress.best_epoch
+        tired = settings.patience is not None and waited >= settings.patience
+        return progress.epochs >= settings.epochs or (tired and progress.epochs > 0)
+
+    def _keep_if_better(self, epoch: int, value: float) -> None:
+        sign = 1 if SCALARS[self.training.settings.monitor].higher_is_better else -1
+        if not self.best or sign * value > sign * self.progress.best_value:
+            self.best = copied(self.training.network)
+            self.progress.best_epoch, self.progress.best_value = epoch, value
+
+    def checkpoint(self) -> Checkpoint:
+        """Everything that a resumed run needs to go on as if it had never stopped."""
+        weights = self.training.experiment.state_dict()
+        return Checkpoint(self.progress, weights, self.best, optimiser_state(self.training.optimiser))
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint."""
+        self.training.experiment.load_state_dict(checkpoint.weights)
+        restore_optimiser(self.training.optimiser, checkpoint.optimiser)
+        self.progress, self.best = checkpoint.progress, checkpoint.best
+
+
+def train_epoch(training: Training, epoch: int) -> Row:
+    """One pass over the training part; the means of the loss, its terms and their monitors."""
+    training.experiment.train()
+    means = _Means()
+    for step, batches in enumerate(_together(training.streams, epoch)):
+        means.add(_train_step(training, epoch, step, batches))
+    return {"lr": training.optimiser.param_groups[0]["lr"]} | means.row()
+
+
+def _train_step(training: Training, epoch: int, step: int, batches: dict[str, Batch]) -> Outcome:
+    # Dropout and the like draw from torch's global state; seeded by step, a resumed run draws the same.
+    torch.manual_seed(derived_seed(training.seed, "step", epoch, step))
+    rate = training.schedule.rate(epoch * steps_per_epoch(training.streams) + step)
+    for group in training.optimiser.param_groups:
+        group["lr"] = rate
+    outcome = training.experiment({name: batch.to(training.device) for name, batch in batches.items()})
+    if not torch.isfinite(outcome.loss):
+        raise RecipeError(
+            f"the loss must stay a finite number, but became {outcome.loss.item()} in epoch {epoch + 1};"
+            " lower training.learning_rate or the weight of an objective."
+        )
+    training.optimiser.zero_grad(set_to_none=True)
+    outcome.loss.backward()
+    training.optimiser.step()
+    return outcome
+
+
+def steps_per_epoch(streams: Mapping[str, Loader]) -> int:
+    """Steps of an epoch: it ends with the shortest stream."""
+    return min(len(loader) for loader in streams.values())
+
+
+def _together(streams: Mapping[str, Loader], epoch: int) -> Iterator[dict[str, Batch]]:
+    loaders = [loader.epoch(epoch) for loader in streams.values()]
+    for batches in zip(*loaders, strict=False):
+        yield dict(zip(streams, batches, strict=True))
+
+
+class _Means:
+    """Sums and counts over the steps of an epoch."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, tuple[float, float]] = {}
+
+    def add(self, outcome: Outcome) -> None:
+        self._add("loss", float(outcome.loss.detach()), 1)
+        for name, term in outcome.terms.items():
+            self._add(name, float(term.total.detach()), float(term.count))
+            for monitor, (total, count) in term.monitors.items():
+                self._add(f"{name}.{monitor}", total, count)
+
+    def _add(self, name: str, total: float, count: float) -> None:
+        before = self._sums.get(name, (0.0, 0.0))
+        self._sums[name] = (before[0] + total, before[1] + count)
+
+    def row(self) -> Row:
+        return {
+            f"train.{name}": total / count if count else float("nan")
+            for name, (total, count) in self._sums.items()
+        }
+
+
+def validate(training: Training) -> Row:
+    """Every scalar metric on the validation part, and the cross-entropy of its labels."""
+    labels, given = probabilities(training.network, training.validation, training.level, training.device)
+    metrics = {f"val.{name}": scalar(labels, given) for name, scalar in SCALARS.items()}
+    chance = given[np.arange(len(labels)), labels].clip(min=np.finfo(np.float32).tiny)
+    return {"val.cross_entropy": float(-np.log(chance).mean())} | metrics

@@ -1,0 +1,241 @@
+"""A run in use: it labels images, shows where it looked, and is measured on other cases."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from sonoprior.attribution.maps import attribution_maps
+from sonoprior.cases.case_set import CaseSet
+from sonoprior.cases.images import read_grey
+from sonoprior.cases.loading.cache import Cache
+from sonoprior.cases.loading.letterbox import from_letterbox
+from sonoprior.cases.loading.shrink import network_input
+from sonoprior.cases.priors import PriorSpec, prior_names
+from sonoprior.core.checks import listed
+from sonoprior.core.errors import DataError, FolderError
+from sonoprior.core.folder import read_json, require
+from sonoprior.models.network import build_network
+from sonoprior.models.taps import inference
+
+from .assemble import attribution_settings, level_of, usable_priors
+from .evaluation import Evaluation, Model, evaluate, softmax
+from .image_files import find_images
+from .machine import choose_device
+from .parts import case_groups
+from .recipe import Recipe
+from .recipe_file import load_recipe
+from .run import FORMAT, KIND, WEIGHTS
+
+Grey = NDArray[np.uint8]
+Image = Grey | Path | str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a run says of one image.
+
+    Attributes:
+        image: the file's path, or the image's number among those that were handed over.
+        label: the most probable class.
+        confidence: its probability.
+        probabilities: every class with its probability.
+    """
+
+    image: str
+    label: str
+    confidence: float
+    probabilities: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Where a run looked in one image.
+
+    Attributes:
+        image: as in `Prediction`.
+        picture: uint8 (H, W), the image itself.
+        prediction: what the run says of it.
+        maps: for each prior the attribution of the channels that belong to it, float32 (H, W).
+        free: the attribution of the other channels, float32 (H, W).
+    """
+
+    image: str
+    picture: Grey
+    prediction: Prediction
+    maps: Mapping[str, NDArray[np.float32]]
+    free: NDArray[np.float32]
+
+
+class Predictor:
+    """A trained run. Nothing but images is needed to use it.
+
+    Args:
+        folder: the run folder.
+        device: "auto", "cpu", "cuda", ...
+
+    Raises:
+        FolderError: if it is no run folder, is not finished, is damaged, or newer than this version.
+    """
+
+    def __init__(self, folder: Path, device: str = "auto") -> None:
+        require(folder, KIND, FORMAT)
+        self.folder = folder
+        self.recipe: Recipe = load_recipe(folder / "recipe.yaml")
+        self.identity: dict[str, Any] = read_json(folder / "run.json")
+        self.priors: list[str] = self.identity["priors"]
+        self.model = self._model(choose_device(device))
+
+    def _model(self, device: torch.device) -> Model:
+        classes = self.identity["classes"]
+        network, tap = build_network(self.recipe.model.model_copy(update={"weights": "none"}), len(classes))
+        _fill(network, self.folder / WEIGHTS)
+        return Model(
+            network=network.to(device).eval(),
+            tap=tap,
+            level=self.identity["level"],
+            classes=classes,
+            attribution=attribution_settings(self.recipe),
+            device=device,
+        )
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The classes that the run tells apart."""
+        return self.model.classes
+
+    def predict(self, images: Path | str | Sequence[Image], batch_size: int = 32) -> list[Prediction]:
+        """Label images.
+
+        Args:
+            images: a folder (searched with all folders in it), an image file, or a list of files or of
+                uint8 arrays (H, W).
+            batch_size: images at a time.
+
+        Raises:
+            DataError: if there is no image, or one cannot be read.
+        """
+        return [
+            prediction for batch in _batches(_named(images), batch_size) for prediction in self._label(batch)
+        ]
+
+    def attribution(self, images: Path | str | Sequence[Image]) -> list[Attribution]:
+        """Where the run looks in images; arguments and errors as in `predict`."""
+        return [self._looked(name, picture) for name, picture in _named(images)]
+
+    def evaluate(
+        self, case_set: CaseSet, positions: Mapping[str, NDArray[np.int64]] | None = None
+    ) -> Evaluation:
+        """Measure the run on the labelled cases of a case set.
+
+        Args:
+            case_set: with the classes that the run was trained on.
+            positions: part to positions in the set; all labelled cases, as the part "all", if None.
+
+        Raises:
+            DataError: if the classes differ, or no case is labelled.
+        """
+        self._check_classes(case_set)
+        labels = case_set.labels(self.model.level)
+        wanted = {"all": np.arange(len(case_set))} if positions is None else positions
+        known = {part: cases[labels[cases] >= 0] for part, cases in wanted.items()}
+        known = {part: cases for part, cases in known.items() if len(cases)}
+        if not known:
+            raise DataError(f"{case_set.root} has no case whose '{self.model.level}' label is known.")
+        data = self.recipe.data
+        groups = case_groups(self.recipe.split, case_set)
+        with TemporaryDirectory(prefix="sonoprior-") as folder:
+            priors = self._same_priors(case_set)
+            cache = Cache.build(case_set, Path(folder), size=data.size, priors=priors)
+            return evaluate(self.model, cache, known, groups, self.recipe.training.batch_size)
+
+    def _check_classes(self, case_set: CaseSet) -> None:
+        level = level_of(self.recipe, case_set)
+        if case_set.classes(level) != list(self.classes):
+            raise DataError(
+                f"{case_set.root} must have the classes of {self.folder}, {listed(self.classes)}, but has"
+                f" {listed(case_set.classes(level))}."
+            )
+
+    def _same_priors(self, case_set: CaseSet) -> PriorSpec | None:
+        """The priors by which localisation is measured, if this set has the same as the one of training."""
+        spec = usable_priors(self.recipe, case_set)
+        return spec if spec is not None and prior_names(case_set, spec) == self.priors else None
+
+    def _label(self, batch: Sequence[tuple[str, Grey]]) -> list[Prediction]:
+        images = network_input([picture for _, picture in batch], self.recipe.data.size)
+        with inference(self.model.network), torch.no_grad():
+            given = softmax(self.model.network(images.to(self.model.device))).tolist()
+        return [self._prediction(name, row) for (name, _), row in zip(batch, given, strict=True)]
+
+    def _prediction(self, name: str, probabilities: Sequence[float]) -> Prediction:
+        by_class = dict(zip(self.classes, probabilities, strict=True))
+        label = max(by_class, key=by_class.__getitem__)
+        return Prediction(name, label, by_class[label], by_class)
+
+    def _looked(self, name: str, picture: Grey) -> Attribution:
+        settings = self.model.attribution
+        maps = attribution_maps(
+            self.model.network,
+            self.model.tap,
+            network_input([picture], self.recipe.data.size).to(self.model.device),
+            priors=max(1, len(self.priors)),
+            method=settings.method,
+            target="sum" if settings.target == "sum" else "predicted",
+            allocation=settings.allocation,
+        )
+        height, width = picture.shape
+        allocated = [from_letterbox(one.cpu().numpy(), (height, width)) for one in maps.allocated[0]]
+        return Attribution(
+            image=name,
+            picture=picture,
+            prediction=self._prediction(name, softmax(maps.logits)[0].tolist()),
+            maps=dict(zip(self.priors or ["attribution"], allocated, strict=True)),
+            free=from_letterbox(maps.free[0].cpu().numpy(), (height, width)),
+        )
+
+
+def load(folder: Path | str, device: str = "auto") -> Predictor:
+    """Open a run folder to use it; see `Predictor`."""
+    return Predictor(Path(folder), device)
+
+
+def _fill(network: torch.nn.Module, path: Path) -> None:
+    if not path.is_file():
+        raise FolderError(f"{path.parent} is not finished: it has no {path.name}; resume its training first.")
+    try:
+        network.load_state_dict(load_file(path))
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise FolderError(f"{path} is damaged or not of this run: {str(error).splitlines()[0]}.") from error
+
+
+def _named(images: Path | str | Sequence[Image]) -> Iterator[tuple[str, Grey]]:
+    if isinstance(images, Path | str):
+        images = find_images([Path(images)]).paths
+    for number, image in enumerate(images):
+        if isinstance(image, np.ndarray):
+            yield str(number), _checked(image, number)
+        else:
+            yield str(image), read_grey(Path(image))
+
+
+def _checked(image: Grey, number: int) -> Grey:
+    if image.ndim != 2 or image.dtype != np.uint8 or not image.size:
+        raise DataError(
+            f"image {number} must be a uint8 array (H, W) of grey levels, but is {image.dtype} of shape"
+            f" {image.shape}."
+        )
+    return image
+
+
+def _batches(images: Iterator[tuple[str, Grey]], size: int) -> Iterable[list[tuple[str, Grey]]]:
+    while batch := list(islice(images, size)):
+        yield batch

@@ -1,0 +1,243 @@
+"""Recipes in files: found by name or path, changed by dotted keys, checked, and written. Free of torch."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from sonoprior.core.checks import listed, nearest
+from sonoprior.core.errors import RecipeError
+from sonoprior.core.folder import write_text
+from sonoprior.objectives.settings import SETTINGS
+
+from .recipe import FORMAT, ObjectiveEntry, Recipe
+
+_HOLDS_DOTTED_KEYS = {("quick",): 1, ("study", "variants"): 2}
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without Python objects, and without a key that is given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for at, key in enumerate(keys) if key in keys[:at]), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(
+                problem=f"the key '{twice}' is given twice", problem_mark=node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with the project."""
+    return sorted(Path(entry.name).stem for entry in _folder().iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_recipe(
+    name: str | Path, *, quick: bool = False, changes: Sequence[str] = (), variant: str | None = None
+) -> Recipe:
+    """A recipe by name or by the path of a YAML file, checked with all its variants.
+
+    Args:
+        name: a name of `recipe_names()`, or a path.
+        quick: take the recipe's quick form.
+        changes: "dotted.key=value" each, the value in YAML; applied after `quick`.
+        variant: the variant of `study.variants` whose settings to take; none leaves the recipe as it is.
+
+    Raises:
+        RecipeError: if there is no such recipe, or it cannot be used.
+    """
+    where, text = _source(name)
+    content = _parsed(where, text)
+    if quick:
+        content = _quick(where, content)
+    for change in changes:
+        key, value = _change(change)
+        content = with_value(content, key, value)
+    recipe = validated(content, where)
+    for each in recipe.study.variants:
+        take_variant(recipe, each, where)
+    return recipe if variant is None else take_variant(recipe, variant, where)
+
+
+def take_variant(recipe: Recipe, variant: str, where: str = "") -> Recipe:
+    """The recipe with the settings of one of its variants.
+
+    Raises:
+        RecipeError: if the variant is unknown or its settings cannot be used.
+    """
+    known = recipe.study.variants
+    if variant not in known:
+        raise RecipeError(
+            f"the variant must be one of {listed(known)}, but got '{variant}'.{nearest(variant, known)}"
+        )
+    content = recipe.content()
+    for key, value in known[variant].items():
+        content = with_value(content, key, value)
+    return validated(content, f"{where or recipe.name}, variant {variant}")
+
+
+def with_value(content: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """A copy of a recipe's content with the value at a dotted key replaced.
+
+    >>> with_value({"training": {"epochs": 3}}, "training.epochs", 5)
+    {'training': {'epochs': 5}}
+    """
+    changed = deepcopy(dict(content))
+    *parents, last = _path(key)
+    place = changed
+    for at, parent in enumerate(parents):
+        if place.get(parent) is None:
+            place[parent] = {}
+        if not isinstance(place[parent], dict):
+            raise RecipeError(f"{key} cannot be set: {'.'.join(parents[: at + 1])} holds no further keys.")
+        place = place[parent]
+    place[last] = value
+    return changed
+
+
+def validated(content: Mapping[str, Any], where: str) -> Recipe:
+    """The recipe of some content.
+
+    Raises:
+        RecipeError: naming `where`, the dotted key, what is allowed and what came.
+    """
+    version = content.get("format")
+    if version != FORMAT:
+        raise RecipeError(f"{where}: format must be {FORMAT} for this version, but got {version!r}.")
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(f"{where}: {_sentence(error, content)}") from error
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """Write a recipe as YAML."""
+    write_text(path, as_yaml(recipe))
+
+
+def as_yaml(recipe: Recipe) -> str:
+    """A recipe as YAML, with every default written out."""
+    return yaml.safe_dump(recipe.content(), sort_keys=False, allow_unicode=True, width=100)
+
+
+def _folder() -> Any:
+    return files("sonoprior") / "recipes"
+
+
+def _source(name: str | Path) -> tuple[str, str]:
+    path = Path(name)
+    if str(name) in recipe_names():
+        return str(name), (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
+    if path.suffix not in {".yaml", ".yml"}:
+        raise RecipeError(
+            f"the recipe must be one of {listed(recipe_names())} or the path of a .yaml file, but got"
+            f" '{name}'.{nearest(str(name), recipe_names())}"
+        )
+    try:
+        return str(path), path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(f"the recipe {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"the recipe {path} must be UTF-8 text: {error.reason}.") from error
+
+
+def _parsed(where: str, text: str) -> dict[str, Any]:
+    try:
+        content = yaml.load(text, _StrictLoader)  # noqa: S506  (a SafeLoader)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{where} is not YAML that can be read: {' '.join(str(error).split())}.") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"{where} must hold a mapping of keys to values, but got {content!r}.")
+    return content
+
+
+def _quick(where: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    changes = content.get("quick")
+    if not isinstance(changes, dict) or not changes:
+        raise RecipeError(f"{where} has no quick form: its key `quick` is missing or empty.")
+    changed = {key: value for key, value in content.items() if key != "quick"}
+    for key, value in changes.items():
+        changed = with_value(changed, str(key), value)
+    return changed
+
+
+def _change(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"a setting must have the form key=value, but got '{text}'.")
+    try:
+        return key.strip(), yaml.load(value, _StrictLoader)  # noqa: S506  (a SafeLoader)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"the value of {key} is not YAML that can be read: '{value}'.") from error
+
+
+def _path(key: str) -> list[str]:
+    """The steps of a dotted key; what follows `quick` or a variant's name is one key, dots and all."""
+    steps = key.split(".")
+    for start, depth in _HOLDS_DOTTED_KEYS.items():
+        taken = len(start) + depth - 1
+        if tuple(steps[: len(start)]) == start and len(steps) > taken:
+            return [*steps[:taken], ".".join(steps[taken:])]
+    return steps
+
+
+def _sentence(error: ValidationError, content: Mapping[str, Any]) -> str:
+    first = error.errors()[0]
+    # The settings of an objective stand beside its type in a recipe, one level higher than in the model.
+    place = [str(step) for at, step in enumerate(first["loc"]) if not (at == 2 and step == "settings")]
+    key = ".".join(place)
+    if first["type"] == "extra_forbidden":
+        return f"unknown key '{key}'.{_nearest_key(place, known_keys(content))}"
+    if first["type"] == "missing":
+        return f"the key '{key}' is missing.{_nearest_objective(place, content)}"
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] != "value_error":
+        return f"{key}: {message[0].lower()}{message[1:]}, but got {first['input']!r}."
+    # A message of ours begins with the key that it is about, if that is a single one.
+    said = message.removeprefix(f"{place[-1]} ") if place else message
+    between = " " if said != message else ": "
+    return f"{key}{between if key else ''}{said.rstrip('.')}{'' if said.endswith('?') else '.'}"
+
+
+def _nearest_objective(place: Sequence[str], content: Mapping[str, Any]) -> str:
+    """The hint for an objective that a typo in a setting has just made."""
+    if place[0] != "objectives" or len(place) != 3:
+        return ""
+    return nearest(place[1], [name for name in content["objectives"] if name != place[1]])
+
+
+def _nearest_key(place: Sequence[str], known: Iterable[str]) -> str:
+    """The hint for an unknown key: the closest one beside it, else the closest one anywhere."""
+    keys = [tuple(key.split(".")) for key in known]
+    siblings = {key[-1]: key for key in keys if key[:-1] == tuple(place[:-1])}
+    for leaves in (siblings, {key[-1]: key for key in keys}):
+        if close := get_close_matches(place[-1], leaves, n=1, cutoff=0.6):
+            return f" Did you mean '{'.'.join(leaves[close[0]])}'?"
+    return f" Known here are {listed(sorted(siblings))}." if siblings else ""
+
+
+def known_keys(content: Mapping[str, Any]) -> list[str]:
+    """Every dotted key that a recipe with these objectives may hold."""
+    objectives = content.get("objectives")
+    entries = objectives if isinstance(objectives, dict) else {}
+    return [*_keys(Recipe, ""), *(key for name in entries for key in _entry_keys(name, entries[name]))]
+
+
+def _keys(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}"
+        for inner in (field.annotation, *get_args(field.annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel) and inner is not ObjectiveEntry:
+                yield from _keys(inner, f"{prefix}{name}.")
+
+
+def _entry_keys(name: str, entry: Any) -> Iterator[str]:
+    kind = entry.get("type") if isinstance(entry, dict) else None
+    settings = SETTINGS[kind].model_fields if kind in SETTINGS else {}
+    yield from (f"objectives.{name}.{key}" for key in ("type", "weight", *settings))

@@ -1,0 +1,222 @@
+"""One run: a recipe, a case set and a split become a run folder, from wherever it was left."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from sonoprior.cases.case_set import CaseSet
+from sonoprior.cases.loading.cache import Cache
+from sonoprior.cases.priors import prior_names
+from sonoprior.core.checks import listed
+from sonoprior.core.errors import FolderError
+from sonoprior.core.folder import read_json, require, stamp, whole_file, whole_folder, write_json
+from sonoprior.core.randomness import derived_seed
+
+from .assemble import assemble, attribution_settings, level_of, preflight, usable_priors
+from .checkpoint import Checkpoint
+from .evaluation import Evaluation, Model, evaluate
+from .log import Log
+from .loop import Fit
+from .machine import computing, environment, share_of_cores
+from .parts import Parts, read_parts, write_parts
+from .recipe import Recipe, differing_keys
+from .recipe_file import load_recipe, write_recipe
+
+KIND, FORMAT = "run", 1
+CHECKPOINT, WEIGHTS, METRICS = "checkpoint.safetensors", "weights.safetensors", "metrics.json"
+AfterEpoch = Callable[[Fit], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run is.
+
+    Attributes:
+        recipe: with the settings of its variant.
+        case_set: where its cases come from.
+        parts: positions of its train, validation and test cases.
+        groups: (n,) the group of every case of the set.
+        variant: the name of its variant, for the record.
+        fold: the number of its split, from 0.
+        seed: every draw is derived from it.
+    """
+
+    recipe: Recipe
+    case_set: CaseSet
+    parts: Parts
+    groups: NDArray[np.str_]
+    variant: str = "plain"
+    fold: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Computing:
+    """What a run computes on.
+
+    Attributes:
+        device: where it trains.
+        workers: runs that share the cores.
+        cache: where decoded pixels are kept; none keeps them in the run folder while it trains.
+    """
+
+    device: torch.device
+    workers: int = 1
+    cache: Path | None = None
+
+
+def train_run(
+    plan: Plan,
+    out: Path,
+    on: Computing,
+    *,
+    resume: bool = False,
+    after_epoch: AfterEpoch | None = None,
+) -> Path:
+    """Train, keep the best weights, and measure them.
+
+    A run that was stopped at any moment goes on with `resume`, from its last finished epoch, and ends
+    with the same weights as one that never stopped, at the same number of threads.
+
+    Args:
+        plan: what to train.
+        out: the run folder.
+        on: what to compute on.
+        resume: go on with what is in `out`, if anything is; a finished run is left as it is.
+        after_epoch: called after every epoch, to show progress.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        FolderError: if `out` exists and is not resumed, or holds another run or a damaged checkpoint.
+    """
+    if not (resume and out.exists() and any(out.iterdir())):
+        start_folder(plan, out, on)
+    check_same(plan, out)
+    if is_finished(out):
+        return out
+    threads = read_json(out / "environment.json")["threads"]
+    with computing(threads, derived_seed(plan.seed, "run")):
+        _train_and_measure(plan, out, on, after_epoch)
+    return out
+
+
+def is_finished(run: Path) -> bool:
+    """Whether a run is trained and measured; its metrics are the last that it writes."""
+    return (run / METRICS).is_file()
+
+
+def start_folder(plan: Plan, out: Path, on: Computing) -> None:
+    """Write what a run is, before it trains.
+
+    Raises:
+        FolderError: if the folder exists already.
+        SonopriorError: if what the recipe asks for cannot be had.
+    """
+    preflight(plan.recipe, plan.case_set)
+    level = level_of(plan.recipe, plan.case_set)
+    threads = plan.recipe.training.threads or share_of_cores(on.workers)
+    with whole_folder(out) as building:
+        write_recipe(building / "recipe.yaml", plan.recipe)
+        write_parts(building / "split.csv", plan.case_set, plan.parts)
+        write_json(building / "environment.json", environment(on.device, threads, on.workers))
+        write_json(building / "run.json", _identity(plan, level))
+        stamp(building, KIND, FORMAT)
+
+
+def _identity(plan: Plan, level: str) -> dict[str, Any]:
+    priors = usable_priors(plan.recipe, plan.case_set)
+    return {
+        "variant": plan.variant,
+        "fold": plan.fold,
+        "seed": plan.seed,
+        "level": level,
+        "classes": plan.case_set.classes(level),
+        "priors": prior_names(plan.case_set, priors) if priors else [],
+        "case_set": plan.case_set.info.name,
+        "simulated": plan.case_set.info.simulated,
+    }
+
+
+def check_same(plan: Plan, out: Path) -> None:
+    """Refuse to go on with a folder that holds another run.
+
+    Raises:
+        FolderError: naming what differs.
+    """
+    require(out, KIND, FORMAT)
+    kept = load_recipe(out / "recipe.yaml")
+    differing = differing_keys(kept.decisive(), plan.recipe.decisive())
+    identity = _identity(plan, level_of(plan.recipe, plan.case_set))
+    differing += differing_keys(read_json(out / "run.json"), identity)
+    if differing:
+        raise FolderError(
+            f"{out} holds another run, which differs in {listed(differing)}; name a new folder, or resume"
+            " it with the settings that it began with."
+        )
+    for part, positions in read_parts(out / "split.csv", plan.case_set).items():
+        if not np.array_equal(positions, plan.parts[part]):
+            raise FolderError(
+                f"{out} holds another run, whose {part} part has other cases; name a new folder."
+            )
+
+
+def _train_and_measure(plan: Plan, out: Path, on: Computing, after_epoch: AfterEpoch | None) -> None:
+    recipe, own_cache = plan.recipe, out / "cache"
+    priors = usable_priors(recipe, plan.case_set)
+    cache = Cache.build(
+        plan.case_set, on.cache or own_cache, size=recipe.data.size, priors=priors, seed=plan.seed
+    )
+    training, tap = assemble(recipe, cache, plan.parts, plan.seed, on.device)
+    fit = _fit(Fit(training), out, after_epoch)
+    training.network.load_state_dict(fit.best)
+    model = Model(
+        network=training.network,
+        tap=tap,
+        level=training.level,
+        classes=plan.case_set.classes(training.level),
+        attribution=attribution_settings(recipe),
+        device=on.device,
+    )
+    measured_parts = {part: plan.parts[part] for part in ("validation", "test")}
+    write_evaluation(out, evaluate(model, cache, measured_parts, plan.groups, recipe.training.batch_size))
+    # The pixels of patients have no place in a finished run, and its checkpoint no use.
+    shutil.rmtree(own_cache, ignore_errors=True)
+    (out / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _fit(fit: Fit, out: Path, after_epoch: AfterEpoch | None) -> Fit:
+    if (out / CHECKPOINT).exists():
+        fit.restore(Checkpoint.load(out / CHECKPOINT))
+    log = Log(out, fit.progress.rows)
+
+    def keep(fit: Fit) -> None:
+        log.add(fit.progress.rows[-1])
+        if fit.finished or fit.progress.epochs % fit.training.settings.checkpoint_every == 0:
+            fit.checkpoint().save(out / CHECKPOINT)
+        if after_epoch is not None:
+            after_epoch(fit)
+
+    try:
+        fit.run(keep)
+    finally:
+        log.close()
+    with whole_file(out / WEIGHTS) as temporary:
+        save_file(fit.best, temporary)
+    return fit
+
+
+def write_evaluation(out: Path, found: Evaluation) -> None:
+    """Write the tables, and last the metrics, which mark a run as finished."""
+    for name, table in (("predictions", found.predictions), ("localisation", found.localisation)):
+        with whole_file(out / f"{name}.csv") as temporary:
+            table.to_csv(temporary, index=False)
+    write_json(out / METRICS, found.metrics)
