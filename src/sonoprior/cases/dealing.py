@@ -1,0 +1,83 @@
+"""Dealing whole groups to parts of given sizes, so that every part looks like the whole.
+
+scikit-learn's `StratifiedGroupKFold` does this for equal parts, without promising every class to every
+part; its balance is the yardstick of the tests.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonoprior.core.errors import DataError
+
+Counts = NDArray[np.int64]
+
+
+def count_by_group(codes: NDArray[np.integer], group_of: NDArray[np.integer]) -> Counts:
+    """How many cases of each code a group holds, (groups, codes); codes in ascending order."""
+    kinds, kind_of = np.unique(codes, return_inverse=True)
+    counts = np.zeros((int(group_of.max(initial=-1)) + 1, len(kinds)), dtype=np.int64)
+    np.add.at(counts, (group_of, kind_of), 1)
+    return counts
+
+
+def deal(counts: Counts, classes: Counts, shares: NDArray[np.float64], draw: np.random.Generator) -> Counts:
+    """The part of each group.
+
+    First every part gets a group of each class, the rarest class first. Then the groups go, large ones
+    first, to the part that misses most of what they hold.
+
+    Args:
+        counts: (groups, strata) cases of each stratum.
+        classes: (groups, classes) cases of each class, 0 upwards; every part gets all of them.
+        shares: (parts,) of the cases, adding up to 1; none of them 0.
+        draw: shuffles groups of the same size.
+
+    Returns:
+        (groups,) a part each.
+
+    Raises:
+        DataError: if a class cannot come into every part.
+    """
+    hand = _Hand(counts, shares)
+    shuffled = draw.permutation(len(counts))
+    small_first = shuffled[np.argsort(counts.sum(axis=1)[shuffled], kind="stable")]
+    for kind in np.argsort((classes > 0).sum(axis=0), kind="stable"):
+        holders = small_first[classes[small_first, kind] > 0]
+        if len(holders) and not hand.give_one_to_each(holders):
+            raise DataError(
+                f"class {kind} cannot come into each of {len(shares)} parts without cutting a group"
+                f" (patient, exam or near-duplicates): its cases are in {len(holders)}; ask for fewer parts."
+            )
+    for group in small_first[hand.part_of[small_first] < 0][::-1]:
+        hand.give(group, hand.neediest(group))
+    return hand.part_of
+
+
+class _Hand:
+    """What each part still misses while groups are dealt."""
+
+    def __init__(self, counts: Counts, shares: NDArray[np.float64]) -> None:
+        self._counts = counts
+        # A case of a rare stratum weighs more, so that rare strata are spread as evenly as common ones.
+        self._weights = counts / counts.sum(axis=0)
+        self._small_first = np.argsort(shares, kind="stable")
+        self._missing = shares[:, None] * counts.sum(axis=0)  # (parts, strata)
+        self.part_of = np.full(len(counts), -1)
+
+    def give(self, group: int, part: int) -> None:
+        self.part_of[group] = part
+        self._missing[part] -= self._counts[group]
+
+    def neediest(self, group: int) -> int:
+        """The part whose misses fall most, by sum of squares; among equals the one with fewest cases."""
+        needs = np.round(self._missing @ self._weights[group], 9)
+        return int(np.lexsort((self._missing.sum(axis=1), needs))[-1])
+
+    def give_one_to_each(self, groups: NDArray[np.integer]) -> bool:
+        """Give each part one of these groups, unless it has one; whether there were enough."""
+        served = self.part_of[groups]
+        parts = self._small_first[~np.isin(self._small_first, served)]
+        free = groups[served < 0]
+        for group, part in zip(free, parts, strict=False):
+            self.give(group, part)
+        return len(free) >= len(parts)
