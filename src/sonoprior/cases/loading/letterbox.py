@@ -1,0 +1,44 @@
+"""A picture of any shape in a square: its aspect kept, centred, black around it."""
+
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Level = TypeVar("Level", np.uint8, np.float32)
+
+
+def cache_side(size: int) -> int:
+    """The side of a cached image for a training size: one and a half times it, rounded up.
+
+    A zoom up to 1.5 then never samples finer than the cache.
+    """
+    return (3 * size + 1) // 2
+
+
+def letterbox(picture: NDArray[Level], side: int) -> NDArray[Level]:
+    """Fit a picture (H, W) into a square (side, side) of the same type.
+
+    Area averaging where it shrinks, so that nothing aliases; bilinear where it grows.
+    """
+    height, width = _fitted(picture.shape, side)
+    how = cv2.INTER_AREA if side < max(picture.shape) else cv2.INTER_LINEAR
+    fitted = cv2.resize(picture, (width, height), interpolation=how)
+    square = np.zeros((side, side), picture.dtype)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = fitted
+    return square
+
+
+def from_letterbox(square: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Bring a map of the whole square, of any resolution (h, h), back onto the picture (H, W)."""
+    side = max(shape)
+    grown = cv2.resize(square, (side, side), interpolation=cv2.INTER_LINEAR)
+    top, left = (side - shape[0]) // 2, (side - shape[1]) // 2
+    return np.asarray(grown[top : top + shape[0], left : left + shape[1]], np.float32)
+
+
+def _fitted(shape: tuple[int, ...], side: int) -> tuple[int, int]:
+    longest = max(shape)
+    return max(1, round(shape[0] * side / longest)), max(1, round(shape[1] * side / longest))

@@ -1,0 +1,145 @@
+"""Batches of an epoch: which cases, in which order, moved how."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sonoprior.core.checks import at_least, one_of, within
+from sonoprior.core.errors import DataError, RecipeError
+
+from .augment import Augmentation
+from .batch import Batch
+from .cache import Cache
+from .partners import label_partners, prior_partners
+from .prefetch import prefetched
+from .raw import RawBatch, plain
+from .sampling import SAMPLING, Positions, Sampling, balanced, repeats, shuffled
+from .spec import AugmentSpec
+
+
+class Loader:
+    """Reads cases from a cache as batches, one of them made ahead in a background thread.
+
+    What an epoch holds depends on the seed and the number of the epoch, never on what was read before; how
+    an image is augmented depends on (seed, epoch, its position in the case set), and, where it is drawn
+    several times in an epoch, on which time it is.
+
+    Args:
+        cache: the pixels.
+        positions: (n,) which cases of the case set.
+        batch_size: cases in a batch; the last one of an epoch may be smaller.
+        augment: how to augment; None for the plain images of an evaluation.
+        sampling: "shuffle": every case once, in another order each epoch; "balanced": as many draws, with
+            replacement, every class of the first level equally often; "order": as in `positions`.
+        seed: the run's seed.
+        levels: label levels to give; the default level where None.
+        drop_last: leave out a last batch that is not full.
+        device: where batches are wanted; augmentation runs there.
+
+    Raises:
+        DataError: if there are no cases, one is not in the case set, or balancing finds no labels.
+        RecipeError: if a setting is out of range, or a mirror would need a class or prior that is missing.
+    """
+
+    def __init__(  # noqa: PLR0913 (each is one decision about an epoch, named at the call)
+        self,
+        cache: Cache,
+        positions: Sequence[int] | NDArray[np.integer],
+        *,
+        batch_size: int,
+        augment: AugmentSpec | None = None,
+        sampling: Sampling = "shuffle",
+        seed: int = 0,
+        levels: Sequence[str] | None = None,
+        drop_last: bool = False,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._cache, self._seed, self._device = cache, seed, device
+        self._positions = _checked_positions(positions, len(cache.case_set))
+        self._batch_size = at_least("batch_size", batch_size, 1, RecipeError)
+        self._sampling = one_of("sampling", sampling, SAMPLING, RecipeError)
+        self._whole_only = drop_last
+        names = list(cache.case_set.info.levels)[:1] if levels is None else levels
+        self._labels = {level: cache.case_set.labels(level) for level in names}
+        if sampling == "balanced":
+            self._check_labelled()
+        if len(self) == 0:
+            raise RecipeError(
+                f"batch_size must be at most {len(self._positions)}, the number of cases, where the last"
+                f" batch is dropped, but got {batch_size}."
+            )
+        self._augmentation = None if augment is None else self._augmenting(augment)
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        whole, rest = divmod(len(self._positions), self._batch_size)
+        return whole + (rest > 0 and not self._whole_only)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of one epoch, counted from 0."""
+        order = self._order(epoch)
+        before = repeats(order)
+        starts = range(0, len(self) * self._batch_size, self._batch_size)
+        parts = (slice(start, start + self._batch_size) for start in starts)
+        return prefetched(lambda part: self._batch(order[part], before[part], epoch), parts)
+
+    def _augmenting(self, spec: AugmentSpec) -> Augmentation:
+        info, cache = self._cache.case_set.info, self._cache
+        if spec.mirror == 0:
+            info = info.model_copy(update={"mirror": []})
+        labels = {level: label_partners(info, level) for level in self._labels}
+        priors = prior_partners(info, cache.groups)
+        return Augmentation(spec, cache.size, self._seed, labels, priors, self._device)
+
+    def _order(self, epoch: int) -> Positions:
+        if self._sampling == "order":
+            return self._positions
+        if self._sampling == "shuffle":
+            return shuffled(self._positions, self._seed, epoch)
+        return balanced(self._positions, self._balancing(), self._seed, epoch)
+
+    def _balancing(self) -> Positions:
+        """Labels of the first level of the loader's cases, (n,)."""
+        return next(iter(self._labels.values()))[self._positions]
+
+    def _check_labelled(self) -> None:
+        if not self._labels:
+            raise RecipeError("balanced sampling needs a label level, but levels is empty.")
+        if (self._balancing() < 0).all():
+            raise DataError(
+                f"balanced sampling needs labels, but none of the {len(self._positions)} cases has a label of"
+                f" the level '{next(iter(self._labels))}'."
+            )
+
+    def _batch(self, positions: Positions, before: Positions, epoch: int) -> Batch:
+        raw = self._raw(positions, before)
+        return plain(raw, self._cache.size) if self._augmentation is None else self._augmentation(raw, epoch)
+
+    def _raw(self, positions: Positions, before: Positions) -> RawBatch:
+        cache = self._cache
+        stored = cache.row[positions]
+        return RawBatch(
+            positions,
+            before,
+            images=self._tensor(cache.images[positions])[:, None],
+            rows=self._tensor(np.flatnonzero(stored >= 0)),
+            maps=self._tensor(cache.maps[stored[stored >= 0]]),
+            present=self._tensor(cache.present[positions]),
+            labels={level: self._tensor(labels[positions]) for level, labels in self._labels.items()},
+        )
+
+    def _tensor(self, array: NDArray[np.generic]) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(array)).to(self._device)
+
+
+def _checked_positions(positions: Sequence[int] | NDArray[np.integer], cases: int) -> Positions:
+    given = np.asarray(positions)
+    if given.ndim != 1 or len(given) == 0 or given.dtype.kind not in "iu":
+        came = f"{given.dtype} of shape {given.shape}"
+        raise DataError(f"positions must be whole numbers, at least one in a row, but got {came}.")
+    checked = given.astype(np.int64)
+    for position in (checked.min(), checked.max()):
+        within("positions", int(position), 0, cases - 1, DataError)
+    return checked

@@ -1,0 +1,44 @@
+"""Which classes and prior maps a mirror swaps, from the pairs that `dataset.yaml` names."""
+
+from collections.abc import Mapping, Sequence
+
+from sonoprior.cases.info import DatasetInfo
+from sonoprior.core.errors import RecipeError
+
+
+def label_partners(info: DatasetInfo, level: str) -> list[int]:
+    """For each class of a level the class of the mirrored image.
+
+    Raises:
+        RecipeError: if a class has a partner that is not in the level.
+    """
+    return _partners(info, {name: [name] for name in info.levels[level]}, f"of the level '{level}'")
+
+
+def prior_partners(info: DatasetInfo, groups: Mapping[str, Sequence[str]]) -> list[int]:
+    """For each prior map the map of the mirrored image: the one that unites its members' partners.
+
+    Args:
+        info: names the pairs.
+        groups: the maps in order, each with the zones or landmarks that it unites.
+
+    Raises:
+        RecipeError: if there is no such map.
+    """
+    return _partners(info, groups, "among the priors")
+
+
+def _partners(info: DatasetInfo, groups: Mapping[str, Sequence[str]], where: str) -> list[int]:
+    swaps = {one: other for pair in info.mirror for one, other in (pair, pair[::-1])}
+    united = [frozenset(members) for members in groups.values()]
+    found = []
+    for name, members in zip(groups, united, strict=True):
+        mirrored = frozenset(swaps.get(member, member) for member in members)
+        if mirrored not in united:
+            lone = ", ".join(sorted(mirrored))
+            raise RecipeError(
+                f"augment.mirror must be 0 here, because the mirror image of '{name}' ({lone}) is not"
+                f" {where}; set it to 0 or add that one."
+            )
+        found.append(united.index(mirrored) if mirrored != members else list(groups).index(name))
+    return found

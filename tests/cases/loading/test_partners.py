@@ -1,0 +1,43 @@
+import pytest
+
+from sonoprior.cases import DatasetInfo
+from sonoprior.cases.loading.partners import label_partners, prior_partners
+from sonoprior.core.errors import RecipeError
+
+INFO = DatasetInfo(
+    name="heart",
+    levels={"view": ["left eye", "four chambers", "right eye"], "arrow": ["left eye", "other"]},
+    zones=["LA", "RA", "LV", "RV", "septum"],
+    mirror=[("left eye", "right eye"), ("LA", "RA"), ("LV", "RV")],
+)
+
+
+def test_classes_change_places_with_their_partners():
+    assert label_partners(INFO, "view") == [2, 1, 0]
+
+
+def test_a_class_whose_partner_is_not_in_the_level_is_refused():
+    message = r"augment\.mirror must be 0.* image of 'left eye' \(right eye\) is not of the level 'arrow'"
+    with pytest.raises(RecipeError, match=message):
+        label_partners(INFO, "arrow")
+
+
+@pytest.mark.parametrize(
+    ("groups", "partners"),
+    [
+        ({zone: [zone] for zone in INFO.zones}, [1, 0, 3, 2, 4]),
+        ({"all": INFO.zones}, [0]),
+        ({"atria": ["LA", "RA"], "ventricles": ["RV", "LV"]}, [0, 1]),
+        ({"left": ["LA", "LV"], "middle": ["septum"], "right": ["RV", "RA"]}, [2, 1, 0]),
+        ({"one": ["LA"], "same": ["LA"], "other": ["RA"]}, [2, 2, 0]),
+        ({}, []),
+    ],
+)
+def test_a_group_changes_places_with_the_group_of_its_members_partners(groups, partners):
+    assert prior_partners(INFO, groups) == partners
+
+
+def test_a_group_without_its_mirror_image_is_refused():
+    message = r"the mirror image of 'left' \(RA, RV\) is not among the priors; set it to 0 or add that one"
+    with pytest.raises(RecipeError, match=message):
+        prior_partners(INFO, {"left": ["LA", "LV"], "right atrium": ["RA"]})
