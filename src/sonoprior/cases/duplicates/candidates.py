@@ -1,6 +1,6 @@
 """Pairs of small pictures that may be the same one: compared block by block, never all with all at once.
 
-Each picture is described by the low frequencies of its local contrast: once as a whole and once for each
+Each sketch is described by the low frequencies of its local contrast: once as a whole and once for each
 of five views that leave a border of 5 % away. The whole of a cropped copy resembles one of the views of
 its original, whichever side was cropped, so that a high similarity can be asked for and few pairs pass.
 """
@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .sketches import SIDE, local_contrast
+from .sketches import SIDE
+from .texture import texture, tissue
 
 Pairs: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 """First positions, second positions (always larger), similarity: three arrays of one length."""
@@ -30,40 +31,44 @@ _DETAIL = 32  # side at which local contrast is taken
 _RADIUS = 4.0
 _FREQUENCIES = np.add.outer(np.arange(_DETAIL), np.arange(_DETAIL))
 _KEPT = (_FREQUENCIES > 0) & (_FREQUENCIES < 14)  # 104 of them: robust to JPEG and to a shift by a pixel
+DESCRIPTION = (len(_VIEWS), int(_KEPT.sum()))
+"""The shape of a description: views, frequencies."""
+
 _WIDE = 8192  # columns of a block
 
 
 def describe(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The descriptions of a small picture (SIDE, SIDE): (6, 104), rows of length 1; the first is the whole.
+    """The descriptions of a sketch (SIDE, SIDE): (6, 104), rows of length 1; the first is the whole.
 
-    A picture without any contrast has zeros, which resemble nothing.
+    A picture without any texture has zeros, which resemble nothing.
     """
-    rows = [_frequencies(picture[y : y + side, x : x + side]) for y, x, side in _VIEWS]
-    return np.stack(rows)
+    inside = tissue(picture)
+    views = [(slice(y, y + side), slice(x, x + side)) for y, x, side in _VIEWS]
+    return np.stack([_frequencies(picture[view], inside[view]) for view in views])
 
 
-def _frequencies(view: NDArray[np.uint8]) -> NDArray[np.float32]:
-    kept = cv2.dct(local_contrast(view, _DETAIL, _RADIUS))[_KEPT]
+def _frequencies(view: NDArray[np.uint8], inside: NDArray[np.uint8]) -> NDArray[np.float32]:
+    kept = cv2.dct(texture(view, inside, _DETAIL, _RADIUS))[_KEPT]
     length = float(np.linalg.norm(kept))
     return (kept / length if length > 0 else kept).astype(np.float32)
 
 
-def candidates(pictures: NDArray[np.uint8], similar: float = SIMILAR, tall: int = 256) -> Iterator[Pairs]:
+def candidates(
+    descriptions: NDArray[np.float32], similar: float = SIMILAR, tall: int = 256
+) -> Iterator[Pairs]:
     """Pairs whose similarity reaches `similar`, block of rows by block of rows, the most similar first.
 
     The similarity of i and j is the largest cosine between a view of i and the whole of j. A pair is
-    found from either side, so it may come twice, in different blocks.
+    found from either side, so it may come twice.
 
     Args:
-        pictures: uint8 (n, SIDE, SIDE).
+        descriptions: float32 (n, 6, 104), see `describe`.
         similar: the least similarity.
         tall: rows of a block; one block after another is yielded, also an empty one.
     """
-    if not len(pictures):
-        return
-    wholes = np.stack([_frequencies(picture) for picture in pictures])  # (n, 104)
-    for start in range(0, len(pictures), tall):
-        views = np.stack([describe(picture) for picture in pictures[start : start + tall]], axis=1)
+    wholes = np.ascontiguousarray(descriptions[:, 0])
+    for start in range(0, len(descriptions), tall):
+        views = descriptions[start : start + tall].swapaxes(0, 1)
         yield _ordered([*_block_pairs(views, wholes, start, similar)])
 
 
@@ -72,8 +77,9 @@ def _block_pairs(
 ) -> Iterator[Pairs]:
     """Pairs of a block of rows, by blocks of columns: views (6, rows, 104) against wholes (n, 104)."""
     for left in range(0, len(wholes), _WIDE):
-        # The running maximum needs room for two of six views' similarities.
-        best = np.maximum.reduce([view @ wholes[left : left + _WIDE].T for view in views])
+        best = views[0] @ wholes[left : left + _WIDE].T
+        for view in views[1:]:
+            np.maximum(best, view @ wholes[left : left + _WIDE].T, out=best)
         row, column = np.nonzero(best >= similar)
         first, second = row + start, column + left
         other = first != second

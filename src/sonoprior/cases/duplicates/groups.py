@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sonoprior.core.progress import bar
 
 from .alignment import SAME, aligned_correlation
-from .candidates import candidates
+from .candidates import DESCRIPTION, candidates, describe
 from .sketches import Grey, Sketches, cores
 
 Pair: TypeAlias = tuple[int, int, float]
@@ -108,14 +108,23 @@ def _equal(digests: list[str]) -> list[tuple[int, int]]:
 def _search(pictures: Grey, positions: NDArray[np.int64], groups: Groups, threads: int) -> list[Pair]:
     """Verify the candidates among the pictures at `positions` and join what is the same."""
     near: list[Pair] = []
-    blocks = -(-len(positions) // _ROWS)
-    with ThreadPoolExecutor(threads) as pool, bar("comparing images, blocks", blocks) as tick:
-        for first, second, _ in candidates(pictures[positions], tall=_ROWS):
+    with ThreadPoolExecutor(threads) as pool, bar("comparing images", -(-len(positions) // _ROWS)) as tick:
+        for first, second, _ in candidates(_descriptions(pictures, positions, pool), tall=_ROWS):
             pairs = np.stack([positions[first], positions[second]], axis=1)
             for start in range(0, len(pairs), _AT_ONCE):
                 near += _verified(pictures, pairs[start : start + _AT_ONCE], groups, pool)
             tick()
     return sorted(near)
+
+
+def _descriptions(
+    pictures: Grey, positions: NDArray[np.int64], pool: ThreadPoolExecutor
+) -> NDArray[np.float32]:
+    """The descriptions (n, 6, 104) of the pictures at n positions."""
+    found = np.zeros((len(positions), *DESCRIPTION), np.float32)
+    for row, description in enumerate(pool.map(lambda position: describe(pictures[position]), positions)):
+        found[row] = description
+    return found
 
 
 def _verified(

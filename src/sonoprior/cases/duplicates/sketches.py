@@ -19,9 +19,6 @@ Grey: TypeAlias = NDArray[np.uint8]
 SIDE = 96
 """The side of a small picture in pixels: speckle is averaged out, the tissue's texture is still there."""
 
-_CONTRAST_FLOOR = 4.0
-"""Grey levels below which local contrast counts as noise: black background stays flat."""
-
 
 @dataclass(frozen=True)
 class Sketches:
@@ -89,20 +86,3 @@ def pixel_digest(image: Grey) -> str:
     digest = blake2b(repr(image.shape).encode(), digest_size=16)
     digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()
-
-
-def local_contrast(picture: NDArray[np.uint8], side: int, radius: float) -> NDArray[np.float32]:
-    """A picture at `side` x `side` without its local mean, over its local standard deviation.
-
-    Ultrasound images share their brightness: bright above, dark below, black around a sector. What tells
-    two of them apart is the local texture that is left.
-
-    Args:
-        picture: uint8 (H, W).
-        side: the side of the result.
-        radius: standard deviation of the Gaussian neighbourhood, in pixels of the result.
-    """
-    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
-    centred = small - cv2.GaussianBlur(small, (0, 0), radius)
-    deviation = np.sqrt(cv2.GaussianBlur(centred * centred, (0, 0), radius))
-    return centred / (deviation + np.float32(_CONTRAST_FLOOR))
