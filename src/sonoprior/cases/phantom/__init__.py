@@ -1,0 +1,6 @@
+"""A phantom of early pregnancy: simulated exams that look and behave like ultrasound."""
+
+from .generate import make_phantom
+from .settings import VERSION, PhantomSettings
+
+__all__ = ["VERSION", "PhantomSettings", "make_phantom"]

@@ -1,0 +1,113 @@
+"""An exam: the machine, the operator's habits, and which frames are taken of a patient."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonoprior.core.errors import DataError
+from sonoprior.core.randomness import generator
+
+from .burnt_in import Habits, draw_habits
+from .patient import Patient, draw_patient
+from .probes import Probe
+from .vendors import VENDORS, Vendor
+from .views import VIEWS, View
+
+Shares = NDArray[np.float64]
+QUALITIES = ("standard", "off-plane", "between views")
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One frame to be taken.
+
+    Attributes:
+        view: what the operator aims at.
+        quality: one of `QUALITIES`.
+        other: the view on the way to which a frame between views was taken.
+    """
+
+    view: View
+    quality: str = "standard"
+    other: View | None = None
+
+
+@dataclass(frozen=True)
+class Exam:
+    """One exam of one patient; patients, machines and shots follow from (seed, number).
+
+    Attributes:
+        seed: of the population.
+        number: of the patient.
+        style: the machine.
+        probe: on it.
+        habits: what the pictures carry.
+        mean_grey: how bright the operator likes them, of 255.
+        ticks: how deep she looks, in ticks of the ruler.
+    """
+
+    seed: int
+    number: int
+    style: Vendor
+    probe: Probe
+    habits: Habits
+    mean_grey: float
+    ticks: int
+
+    @cached_property
+    def patient(self) -> Patient:
+        """The patient, built when the first frame is cut."""
+        return draw_patient(self.seed, self.number)
+
+
+def draw_exam(seed: int, number: int) -> Exam:
+    """The exam of patient `number` of a population."""
+    rng = generator(seed, "exam", number)
+    style = VENDORS[int(rng.integers(len(VENDORS)))]
+    abdominal = draw_patient(seed, number).abdominal
+    kind = ("linear" if rng.random() < 0.12 else "convex") if abdominal else "endocavity"
+    return Exam(
+        seed=seed,
+        number=number,
+        style=style,
+        probe=style.probes[kind],
+        habits=draw_habits(rng, style),
+        mean_grey=float(rng.uniform(38, 62)),
+        ticks=int(rng.integers(6, 9) if kind == "convex" else rng.integers(8, 11)),
+    )
+
+
+def draw_shots(exam: Exam, count: int, weights: Mapping[str, float], unlabelled: float) -> list[Shot]:
+    """Which frames an exam takes.
+
+    Args:
+        exam: of whom.
+        count: how many frames of the eight classes; views of no class come on top.
+        weights: of the views by name; empty for how often each occurs in real exams.
+        unlabelled: share of frames, on top, that miss their plane or were taken between two views.
+    """
+    rng = generator(exam.seed, "shots", exam.number)
+    known = [view for view in VIEWS if view.find(exam.patient, rng) is not None]
+    share = np.array([weights.get(view.name, 0.0) if weights else view.images for view in known])
+    if not sum(share[i] for i, view in enumerate(known) if view.plane):
+        raise DataError("view_weights must let every patient have a view of one of the eight classes.")
+    shots: list[Shot] = []
+    while sum(_counts(shot) for shot in shots) < count:
+        shots.append(_shot(rng, known, share / share.sum(), unlabelled / (1 + unlabelled)))
+    return shots
+
+
+def _counts(shot: Shot) -> bool:
+    return shot.quality == "standard" and shot.view.plane is not None
+
+
+def _shot(rng: np.random.Generator, known: list[View], share: Shares, unlabelled: float) -> Shot:
+    first, second = (known[int(i)] for i in rng.choice(len(known), 2, p=share))
+    if rng.random() >= unlabelled:
+        return Shot(first)
+    if rng.random() < 0.5 or first is second:
+        return Shot(first, "off-plane")
+    return Shot(first, "between views", second)

@@ -1,0 +1,118 @@
+"""One frame: a shot of a patient becomes a picture with everything known of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonoprior.core.randomness import generator
+
+from .burnt_in import Canvas, burn, drawn
+from .exam import Exam, Shot
+from .geometry import Plane
+from .physics import Acquisition, complex_noise, decibels, envelope
+from .probes import BeamGrid, Screen, beam_grid
+from .section import section
+from .tissue import ZONES
+from .vendors import automatic_gain_db, grey_levels, polished
+from .views import Aim, Pose, off_plane, pose
+
+Noise = NDArray[np.complex64]
+_TOP_STEP_MM = 5.0
+_FOCUS_AT = 0.5  # of the shown depth
+_FOCUS_STEP_MM = 5.0
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture and what is known of it.
+
+    Attributes:
+        image: (size, size) uint8, overlays burnt in.
+        zones: (size, size) uint8, 0 none, k the k-th of `tissue.ZONES`.
+        overlays: grey levels of each burnt-in mark by name, (size, size) uint8, 0 where it is not.
+        shot: what it was meant to show.
+    """
+
+    image: Canvas
+    zones: NDArray[np.uint8]
+    overlays: dict[str, Canvas]
+    shot: Shot
+
+    @property
+    def visible(self) -> list[str]:
+        """The zones that the picture shows, in order."""
+        counts = np.bincount(self.zones.ravel(), minlength=len(ZONES) + 1)
+        return [name for number, name in enumerate(ZONES, 1) if counts[number] > 0]
+
+
+def take(exam: Exam, shot: Shot, number: int, size: int) -> Frame:
+    """Frame `number` of an exam; it depends on nothing but the arguments."""
+    rng = generator(exam.seed, "frame", exam.number, number)
+    aim, held = _held(exam, shot, rng)
+    ticks = exam.ticks + int(rng.integers(-1, 2))
+    grid = beam_grid(exam.probe, _screen(exam, aim, held, ticks, size, rng))
+    picture, zones = seen(exam, held.plane, grid, complex_noise(rng), rng)
+    overlays = drawn(exam.habits, exam.style, ticks, size, rng)
+    return Frame(burn(picture, overlays), zones, overlays, shot)
+
+
+def seen(
+    exam: Exam, plane: Plane, grid: BeamGrid, noise: Noise, rng: np.random.Generator
+) -> tuple[Canvas, NDArray[np.uint8]]:
+    """The picture of a plane on the exam's machine, without overlays, and its zones, each (size, size)."""
+    tissue = section(exam.patient.body, plane, grid)
+    echo = envelope(tissue, grid, _acquisition(exam, grid), noise, rng)
+    on_screen = grid.on_screen(polished(decibels(echo), exam.style))
+    brightness = exam.mean_grey * float(np.exp(rng.normal(0, 0.1)))
+    gain = automatic_gain_db(on_screen, grid.sector, exam.style, brightness)
+    picture = grey_levels(on_screen, grid.sector, exam.style, gain)
+    zones = _zones(tissue.zone, grid)
+    if exam.habits.inverted:
+        return np.ascontiguousarray(picture[:, ::-1]), np.ascontiguousarray(zones[:, ::-1])
+    return picture, zones
+
+
+def _held(exam: Exam, shot: Shot, rng: np.random.Generator) -> tuple[Aim, Pose]:
+    aim = shot.view.find(exam.patient, rng)
+    assert aim is not None, "a shot is only planned where the patient has what it shows"
+    held = pose(exam.patient, aim, rng)
+    if shot.quality == "off-plane":
+        return aim, off_plane(held, rng)
+    other = shot.other.find(exam.patient, rng) if shot.other is not None else None
+    if other is None:
+        return aim, held
+    return aim, held.toward(pose(exam.patient, other, rng), float(rng.uniform(0.35, 0.65)))
+
+
+def _screen(exam: Exam, aim: Aim, held: Pose, ticks: int, size: int, rng: np.random.Generator) -> Screen:
+    """The whole depth, or a zoom box of half its height around what is looked at."""
+    whole = ticks * exam.probe.tick_mm
+    if rng.random() >= aim.magnified or aim.extent_mm > 0.55 * whole:
+        return Screen(0.0, whole, size)
+    depth = float(np.linalg.norm(held.target - held.tip))
+    above = depth - rng.uniform(0.42, 0.58) * whole / 2
+    return Screen(max(_TOP_STEP_MM * round(above / _TOP_STEP_MM), 0.0), whole / 2, size)
+
+
+def _acquisition(exam: Exam, grid: BeamGrid) -> Acquisition:
+    middle = float(grid.range_mm[0] + _FOCUS_AT * (grid.range_mm[-1] - grid.range_mm[0]))
+    return Acquisition(
+        focus_mm=_FOCUS_STEP_MM * round(middle / _FOCUS_STEP_MM),
+        noise_db=exam.style.noise_db,
+        haze_db=exam.style.haze_db,
+    )
+
+
+def _zones(along_beams: NDArray[np.uint8], grid: BeamGrid) -> NDArray[np.uint8]:
+    """Zones on the screen: each zone's share is interpolated, the largest wins."""
+    best = grid.on_screen((along_beams == 0).astype(np.float32))
+    zones = np.zeros(best.shape, np.uint8)
+    for number in np.flatnonzero(np.bincount(along_beams.ravel(), minlength=len(ZONES) + 1)):
+        if number:
+            share = grid.on_screen((along_beams == number).astype(np.float32))
+            ahead = share > best
+            zones[ahead] = number
+            best[ahead] = share[ahead]
+    zones[~grid.sector] = 0
+    return zones

@@ -1,0 +1,59 @@
+"""`sonoprior data phantom`: make a simulated case set."""
+
+from pathlib import Path
+
+from sonoprior.core.errors import DataError
+
+from .output import print_json
+
+
+def phantom(  # noqa: PLR0913 - one argument a flag
+    out: Path,
+    /,
+    *,
+    patients: int = 120,
+    frames: int | None = None,
+    seed: int = 7,
+    size: int = 256,
+    outlines: float = 0.23,
+    unlabelled: float = 0.05,
+    label_noise: float = 0.0,
+    outline_noise: float = 0.0,
+    jobs: int | None = None,
+    json: bool = False,
+) -> None:
+    """Simulate exams of early pregnancy and write them as a case set.
+
+    Args:
+        out: the new folder.
+        patients: how many, one exam each.
+        frames: how many with one of the eight classes, in all; by default 16.7 a patient.
+        seed: the same seed makes the same set, with any number of jobs.
+        size: pixels in each direction.
+        outlines: share of frames that come with outlines.
+        unlabelled: further frames off their plane or between two views, as a share.
+        label_noise: share of frames whose view is wrong.
+        outline_noise: standard deviation of an outline's error, in pixels.
+        jobs: processes; by default one a core.
+        json: print what was made as JSON.
+    """
+    from sonoprior.cases.phantom import make_phantom
+
+    if jobs is not None and jobs < 1:
+        raise DataError(f"--jobs must be at least 1, but got {jobs}.")
+    made = make_phantom(
+        out,
+        patients=patients,
+        frames=frames,
+        seed=seed,
+        size=size,
+        outline_fraction=outlines,
+        unlabelled=unlabelled,
+        label_noise=label_noise,
+        outline_noise_px=outline_noise,
+        jobs=jobs,
+    )
+    if json:
+        print_json({"folder": str(out), "name": made.info.name, "cases": len(made), "simulated": True})
+    else:
+        print(f"{len(made)} simulated frames of {patients} simulated patients in {out}")
