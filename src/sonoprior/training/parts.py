@@ -54,7 +54,7 @@ def plan_parts(
     """
     labels = case_set.labels(data.level)
     # Outlines are few: spread over the parts like a class, so that each can be measured.
-    strata = strata_with_marks(labels, case_set.outlined())
+    strata = strata_with_marks(labels, case_set.outlined()).astype(np.int64)
     folds = _protocol(split, case_set, labels, groups, strata)
     return [_checked(_with_fraction(fold, labels, groups, strata, split), labels) for fold in folds]
 

@@ -1,6 +1,6 @@
 """A run in use: it labels images, shows where it looked, and is measured on other cases."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -30,13 +30,14 @@ from .assemble import attribution_settings, level_of, usable_priors
 from .evaluation import Evaluation, Model, evaluate, softmax
 from .image_files import find_images
 from .machine import choose_device
-from .parts import case_groups
+from .parts import case_groups, read_table
 from .recipe import Recipe
 from .recipe_file import load_recipe
 from .run import FORMAT, KIND, WEIGHTS
 
 Grey = NDArray[np.uint8]
 Image = Grey | Path | str
+Images = Path | str | Iterable[Image]
 
 
 @dataclass(frozen=True)
@@ -112,24 +113,42 @@ class Predictor:
         """The classes that the run tells apart."""
         return self.model.classes
 
-    def predict(self, images: Path | str | Sequence[Image], batch_size: int = 32) -> list[Prediction]:
+    def predict(
+        self,
+        images: Images,
+        *,
+        batch_size: int = 32,
+        on_unreadable: Callable[[str], None] | None = None,
+    ) -> list[Prediction]:
         """Label images.
 
         Args:
-            images: a folder (searched with all folders in it), an image file, or a list of files or of
-                uint8 arrays (H, W).
+            images: a folder (searched with all folders in it), an image file, or several files or uint8
+                arrays (H, W).
             batch_size: images at a time.
+            on_unreadable: called with a sentence for each image that cannot be read, which is then left
+                out; without it the first such image is an error.
 
         Raises:
             DataError: if there is no image, or one cannot be read.
         """
-        return [
-            prediction for batch in _batches(_named(images), batch_size) for prediction in self._label(batch)
-        ]
+        pictures = _named(images, on_unreadable)
+        return [one for batch in _batches(pictures, batch_size) for one in self._label(batch)]
 
-    def attribution(self, images: Path | str | Sequence[Image]) -> list[Attribution]:
+    def attribution(self, images: Images) -> list[Attribution]:
         """Where the run looks in images; arguments and errors as in `predict`."""
         return [self._looked(name, picture) for name, picture in _named(images)]
+
+    def parts_of(self, case_set: CaseSet) -> dict[str, NDArray[np.int64]]:
+        """The parts that the run gave to cases of this set; "new" are those that it has never seen.
+
+        Only a set of the same name can hold cases that the run has learnt from.
+        """
+        table = read_table(self.folder / "split.csv")
+        same = case_set.info.name == self.identity["case_set"]
+        known = dict(zip(table["case"], table["part"], strict=True)) if same else {}
+        parts = np.array([known.get(case, "new") for case in case_set.ids])
+        return {str(part): np.flatnonzero(parts == part) for part in dict.fromkeys(parts.tolist())}
 
     def evaluate(
         self, case_set: CaseSet, positions: Mapping[str, NDArray[np.int64]] | None = None
@@ -217,14 +236,21 @@ def _fill(network: torch.nn.Module, path: Path) -> None:
         raise FolderError(f"{path} is damaged or not of this run: {str(error).splitlines()[0]}.") from error
 
 
-def _named(images: Path | str | Sequence[Image]) -> Iterator[tuple[str, Grey]]:
+def _named(images: Images, on_unreadable: Callable[[str], None] | None = None) -> Iterator[tuple[str, Grey]]:
     if isinstance(images, Path | str):
         images = find_images([Path(images)]).paths
     for number, image in enumerate(images):
         if isinstance(image, np.ndarray):
             yield str(number), _checked(image, number)
+            continue
+        try:
+            picture = read_grey(Path(image))
+        except DataError as error:
+            if on_unreadable is None:
+                raise
+            on_unreadable(str(error))
         else:
-            yield str(image), read_grey(Path(image))
+            yield str(image), picture
 
 
 def _checked(image: Grey, number: int) -> Grey:

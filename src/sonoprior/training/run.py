@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.cases.loading.cache import Cache
 from sonoprior.cases.priors import prior_names
-from sonoprior.core.checks import listed
-from sonoprior.core.errors import FolderError
+from sonoprior.core.checks import at_least, listed, within
+from sonoprior.core.errors import FolderError, RecipeError
 from sonoprior.core.folder import read_json, require, stamp, whole_file, whole_folder, write_json
 from sonoprior.core.randomness import derived_seed
 
@@ -25,7 +25,7 @@ from .evaluation import Evaluation, Model, evaluate
 from .log import Log
 from .loop import Fit
 from .machine import computing, environment, share_of_cores
-from .parts import Parts, read_parts, write_parts
+from .parts import Parts, case_groups, plan_parts, read_parts, write_parts
 from .recipe import Recipe, differing_keys
 from .recipe_file import load_recipe, write_recipe
 
@@ -55,6 +55,21 @@ class Plan:
     variant: str = "plain"
     fold: int = 0
     seed: int = 0
+
+
+def plan_run(recipe: Recipe, case_set: CaseSet, variant: str, fold: int = 0, seed: int = 0) -> Plan:
+    """Plan a single run: split the case set as the recipe says, and take one fold.
+
+    Raises:
+        RecipeError: if there is no such fold, or the level is unknown.
+        DataError: if the cases cannot be split.
+    """
+    within("fold", fold, 0, recipe.split.count - 1, RecipeError)
+    at_least("seed", seed, 0, RecipeError)
+    level_of(recipe, case_set)
+    groups = case_groups(recipe.split, case_set)
+    folds = plan_parts(recipe.split, recipe.data, case_set, groups)
+    return Plan(recipe, case_set, folds[fold], groups, variant, fold, seed)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,49 @@
+"""`sonoprior explain`."""
+
+from pathlib import Path
+
+from .output import print_json, print_table
+
+
+def explain(
+    run: Path,
+    images: list[Path],
+    *,
+    out: Path,
+    exclude: str = "*_mask*",
+    device: str = "auto",
+    json: bool = False,
+) -> None:
+    """Draw where a run looks in images: one overlay for each prior, and one for the free channels.
+
+    Parameters
+    ----------
+    run:
+        The run folder.
+    images:
+        Image files, or folders that are searched with all folders in them.
+    out:
+        The folder to write: overlays, and index.html with all of them.
+    exclude:
+        A pattern of file names in folders that are not images to look at, such as outlines; "" for none.
+    device:
+        auto, cpu, cuda, cuda:1, mps.
+    json:
+        Print JSON instead of a table.
+    """
+    from sonoprior.core.folder import whole_folder
+    from sonoprior.core.progress import track
+    from sonoprior.training.explanation import write_explanations
+    from sonoprior.training.image_files import find_images
+    from sonoprior.training.predictor import load
+
+    predictor = load(run, device)
+    paths = find_images(images, exclude).paths
+    attributions = (predictor.attribution([path])[0] for path in track(paths, "explaining"))
+    with whole_folder(out) as building:
+        rows = write_explanations(building, attributions, f"{run}", simulated=predictor.identity["simulated"])
+    if json:
+        print_json({"out": str(out), "images": rows})
+        return
+    table = [(row["image"], row["predicted"], f"{row['confidence']:.3f}") for row in rows]
+    print_table(f"overlays in {out / 'index.html'}", ["image", "predicted", "confidence"], table)

@@ -1,0 +1,91 @@
+"""`sonoprior study`."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .output import print_json
+from .recipe import Set
+
+if TYPE_CHECKING:
+    from sonoprior.cases import CaseSet
+
+_SOME_FAILED = 1
+
+
+def study(  # noqa: PLR0913 (each is an option)
+    recipe: str,
+    *,
+    data: Path,
+    out: Path,
+    quick: bool = False,
+    changes: Set = None,
+    seeds: int | None = None,
+    jobs: int = 1,
+    device: str = "auto",
+    json: bool = False,
+) -> int:
+    """Train variants x folds x seeds of a recipe, and write what came out.
+
+    The same command goes on with a study that was stopped: finished runs are kept, and with more seeds
+    it grows. A run that fails is reported, and the others
+    go on; the exit status is then 1.
+
+    Parameters
+    ----------
+    recipe:
+        A recipe's name, or the path of a YAML file.
+    data:
+        The folder of the case set.
+    out:
+        The study folder to write.
+    quick:
+        Take the recipe's quick form.
+    changes:
+        A setting to change, as dotted.key=value; may be given several times.
+    seeds:
+        Runs of each variant and fold; as many as the recipe says, if not given.
+    jobs:
+        Runs at a time; the cores are divided among them.
+    device:
+        auto, cpu, cuda, cuda:1, mps.
+    json:
+        Print JSON instead of a table.
+    """
+    from sonoprior.cases import CaseSet
+    from sonoprior.studies.finished import is_finished
+    from sonoprior.studies.layout import planned_runs
+    from sonoprior.studies.study import run_study
+    from sonoprior.training.recipe_file import load_recipe
+
+    wanted = [*(changes or []), *([] if seeds is None else [f"study.seeds={seeds}"])]
+    settings = load_recipe(recipe, quick=quick, changes=wanted)
+    case_set = CaseSet.open(data)
+    try:
+        failed = run_study(settings, case_set, out, jobs=jobs, device=device)
+    except KeyboardInterrupt:
+        print(f"sonoprior: finished runs are kept in {out}; the same command goes on.", file=sys.stderr)
+        raise
+    for name, error in failed.items():
+        print(f"sonoprior: {name} failed: {error}", file=sys.stderr)
+    if any(is_finished(run.folder(out)) for run in planned_runs(settings)):
+        _show(out, case_set, failed, json)
+    return _SOME_FAILED if failed else 0
+
+
+def _show(out: Path, case_set: "CaseSet", failed: Mapping[str, str], json: bool) -> None:
+    """Write results and report, and print them in short."""
+    from sonoprior.studies.report import study_report
+    from sonoprior.studies.results import StudyResults
+    from sonoprior.studies.wording import lines
+
+    results = StudyResults.read(out)
+    results.write()
+    report = study_report(results, case_set)
+    if json:
+        print_json(results.summary() | {"failed": dict(failed), "report": str(report)})
+        return
+    for line in lines(results):
+        print(line)
+    print(f"report: {report}")

@@ -1,0 +1,116 @@
+"""`sonoprior train`."""
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .evaluate import print_metrics
+from .output import print_json
+from .recipe import Set
+
+if TYPE_CHECKING:
+    from sonoprior.training.loop import Fit
+    from sonoprior.training.recipe import Recipe
+    from sonoprior.training.run import AfterEpoch
+
+
+def train(  # noqa: PLR0913 (each is an option)
+    recipe: str,
+    *,
+    data: Path,
+    out: Path,
+    changes: Set = None,
+    quick: bool = False,
+    variant: str | None = None,
+    fold: int = 0,
+    seed: int = 0,
+    resume: bool = False,
+    device: str = "auto",
+    json: bool = False,
+) -> None:
+    """Train one run of a recipe, and measure it.
+
+    Parameters
+    ----------
+    recipe:
+        A recipe's name, or the path of a YAML file.
+    data:
+        The folder of the case set.
+    out:
+        The run folder to write.
+    changes:
+        A setting to change, as dotted.key=value; may be given several times.
+    quick:
+        Take the recipe's quick form.
+    variant:
+        The variant of the recipe; its settings as they stand, if none is named.
+    fold:
+        Which split, from 0.
+    seed:
+        Every draw of the run is derived from it.
+    resume:
+        Go on with a run that was stopped.
+    device:
+        auto, cpu, cuda, cuda:1, mps.
+    json:
+        Print the metrics as JSON.
+    """
+    from sonoprior.cases import CaseSet
+    from sonoprior.core.folder import read_json
+    from sonoprior.training.machine import choose_device
+    from sonoprior.training.recipe_file import load_recipe
+    from sonoprior.training.run import METRICS, Computing, plan_run, train_run
+
+    settings = load_recipe(recipe, quick=quick, changes=changes or [], variant=variant)
+    refuse_existing(out, resume=resume)
+    plan = plan_run(settings, CaseSet.open(data), variant or settings.name, fold, seed)
+    computing = Computing(choose_device(device))
+    try:
+        with epoch_bar(settings) as after_epoch:
+            train_run(plan, out, computing, resume=resume, after_epoch=after_epoch)
+    except KeyboardInterrupt:
+        print(how_to_resume(out), file=sys.stderr)
+        raise
+    metrics = read_json(out / METRICS)
+    if json:
+        print_json({"run": str(out), "metrics": metrics})
+        return
+    print_metrics(metrics)
+    print(f"run: {out}")
+
+
+def refuse_existing(out: Path, *, resume: bool) -> None:
+    """Refuse a folder with something in it, unless it is resumed.
+
+    Raises:
+        FolderError: saying how to go on.
+    """
+    from sonoprior.core.errors import FolderError
+
+    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FolderError(f"{out} exists already; name a new folder, or go on with it with --resume.")
+
+
+def how_to_resume(out: Path) -> str:
+    """What to say when a person stops the work."""
+    return f"sonoprior: what is finished is kept in {out}; go on with the same command and --resume."
+
+
+@contextmanager
+def epoch_bar(settings: "Recipe") -> "Generator[AfterEpoch, None, None]":
+    """A bar that counts epochs, with the monitored metric behind it."""
+    from sonoprior.core.progress import bar
+
+    monitor = settings.training.monitor
+    with bar("training", settings.training.epochs) as tick:
+        seen = 0
+
+        def after_epoch(fit: "Fit") -> None:
+            nonlocal seen
+            now, best = fit.progress.rows[-1][f"val.{monitor}"], fit.progress.best_value
+            tick(fit.progress.epochs - seen, f"{monitor} {now:.3f}, best {best:.3f}")
+            seen = fit.progress.epochs
+
+        yield after_epoch
