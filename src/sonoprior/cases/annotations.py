@@ -14,6 +14,7 @@ from sonoprior.core.errors import DataError
 from .case_set import CaseSet
 from .cells import parse_boxes, parse_landmarks, parse_points
 from .images import check_shape, read_grey
+from .info import DatasetInfo
 
 Map: TypeAlias = NDArray[np.float32]
 Spots: TypeAlias = NDArray[np.float64]
@@ -31,20 +32,24 @@ def box_areas(case_set: CaseSet, i: int, zones: Sequence[str]) -> dict[str, Map]
     Raises:
         DataError: if a box covers no pixel of the image.
     """
-    height, width = case_set.shape(i)
     areas: dict[str, Map] = {}
     for zone, cell in _given(case_set, i, "box", zones).items():
         where = case_set.where(i, f"box.{zone}")
-        area = np.zeros((height, width), dtype=np.float32)
-        for x0, y0, x1, y1 in np.ceil(parse_boxes(cell, where)).astype(int):
-            inside = area[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
-            if not inside.size:
-                raise DataError(
-                    f"{where}: a box must cover part of the {width} x {height} pixels, but got '{cell}'."
-                )
-            inside[:] = 1
-        areas[zone] = area
+        areas[zone] = _filled_boxes(parse_boxes(cell, where), case_set.shape(i), where)
     return areas
+
+
+def _filled_boxes(boxes: NDArray[np.float64], shape: tuple[int, int], where: str) -> Map:
+    area = np.zeros(shape, dtype=np.float32)
+    for box in boxes:
+        x0, y0, x1, y1 = np.ceil(box).astype(int).clip(0)
+        if not area[y0:y1, x0:x1].size:
+            shown = " ".join(f"{value:g}" for value in box)
+            raise DataError(
+                f"{where}: a box must cover pixels of the image, {_size(shape)}, but got '{shown}'."
+            )
+        area[y0:y1, x0:x1] = 1
+    return area
 
 
 def map_areas(case_set: CaseSet, i: int, names: Sequence[str]) -> dict[str, Map]:
@@ -97,6 +102,21 @@ def landmark_spots(case_set: CaseSet, i: int, names: Sequence[str]) -> dict[str,
     return {name: spots[name] for name in names if name in spots}
 
 
+def check_place(column: str, cell: str, info: DatasetInfo, shape: tuple[int, int], where: str) -> None:
+    """Refuse a cell with boxes, points or landmarks that does not fit its image; other columns pass.
+
+    Raises:
+        DataError: naming `where`, if it cannot be parsed or lies outside the image of this (H, W).
+    """
+    family = column.partition(".")[0]
+    if family == "box":
+        _filled_boxes(parse_boxes(cell, where), shape, where)
+    elif family == "point":
+        _check_inside(parse_points(cell, where), shape, where)
+    elif family == "points":
+        _check_inside(parse_landmarks(cell, len(info.landmarks), where), shape, where)
+
+
 def known_cases(case_set: CaseSet, source: str) -> dict[str, NDArray[np.bool_]]:
     """For each zone, landmark or map of a source: in which cases it is present, (n,) bool."""
     if source == "landmarks":
@@ -127,7 +147,11 @@ def _given(case_set: CaseSet, i: int, family: str, names: Sequence[str]) -> dict
 
 
 def _check_inside(points: Spots, shape: tuple[int, int], where: str) -> None:
-    height, width = shape
-    highest = np.array([width, height]) - 0.5
+    """Refuse points outside the image; a missing one, NaN, is neither inside nor outside."""
+    highest = np.array(shape[::-1]) - 0.5
     for x, y in points[((points < -0.5) | (points > highest)).any(axis=1)]:
-        raise DataError(f"{where}: a point must lie in the {width} x {height} pixels, but got '{x:g} {y:g}'.")
+        raise DataError(f"{where}: a point must lie in the image, {_size(shape)}, but got '{x:g} {y:g}'.")
+
+
+def _size(shape: tuple[int, int]) -> str:
+    return f"{shape[1]} x {shape[0]} pixels"

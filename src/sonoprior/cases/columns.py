@@ -51,8 +51,13 @@ def check_column(column: str, info: DatasetInfo, where: str) -> None:
             f"{where}: the column '{column}' is unknown; known are {listed(known, len(known))}."
             f"{nearest(column, known)} Name it 'extra.{column}' to carry it along."
         )
-    allowed = {"level": list(info.levels), "zone": info.zones, "name": [member]}[FAMILIES[family]]
-    one_of(f"{where}: the {FAMILIES[family]} of the column '{column}'", member, allowed, DataError)
+    what = FAMILIES[family]
+    if what == "name":
+        if "/" in member or "\\" in member:
+            raise DataError(f"{where}: the name in the column '{column}' must be without / and \\.")
+        return
+    allowed = list(info.levels) if what == "level" else info.zones
+    one_of(f"{where}: the {what} of the column '{column}'", member, allowed, DataError)
 
 
 def in_order(columns: list[str]) -> list[str]:

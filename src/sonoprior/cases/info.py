@@ -119,10 +119,19 @@ def read_info(folder: Path) -> DatasetInfo:
     """
     content = _read_mapping(folder / FILE)
     refuse_newer(folder / FILE, "case set", content.get("format"), FORMAT)
+    return make_info(content, str(folder / FILE))
+
+
+def make_info(content: dict[str, Any], where: str) -> DatasetInfo:
+    """A `DatasetInfo` of fields that come from outside.
+
+    Raises:
+        DataError: naming `where` and the first field that is wrong.
+    """
     try:
         return DatasetInfo.model_validate(content)
     except ValidationError as error:
-        raise DataError(f"{folder / FILE}: {_sentence(error)}") from error
+        raise DataError(f"{where}: {_sentence(error)}") from error
 
 
 def write_info(folder: Path, info: DatasetInfo) -> None:

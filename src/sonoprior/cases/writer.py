@@ -15,8 +15,8 @@ from sonoprior.core.errors import DataError
 from sonoprior.core.folder import whole_folder
 
 from .cells import EMPTY, join_items
-from .columns import in_order
-from .images import Grey, Mask, write_indexed, write_png
+from .columns import check_column, in_order
+from .images import Grey, Mask, read_shape, write_indexed, write_png
 from .info import DatasetInfo, write_info
 from .problems import problems
 from .table import PARQUET, write_table
@@ -87,22 +87,38 @@ class CaseSetWriter:
             columns: any other column ("patient", "box.lesion"), None where missing.
 
         Raises:
-            DataError: if the id was added before.
+            DataError: if the id was added before, a level or zone is unknown, or an array does not fit.
         """
         if case in self._ids:
             raise DataError(f"{self._out}: every case must have an id of its own, but '{case}' came twice.")
+        labels, outlines, maps = labels or {}, outlines or {}, maps or {}
+        families = {"label": labels, "outline": outlines, "map": maps}
+        for name in (*(f"{family}.{name}" for family, names in families.items() for name in names), *columns):
+            check_column(name, self._info, f"{self._out}: case '{case}'")
+        self._check_arrays(case, image, [zonemap, *outlines.values(), *maps.values()])
         self._ids.add(case)
         stem = self._stem(case)
         row = {"case": case, "image": self._store(image, "images", stem)}
-        row |= {f"label.{level}": name for level, name in (labels or {}).items()}
-        row |= {
-            f"outline.{zone}": self._outline(zone, drawn, stem) for zone, drawn in (outlines or {}).items()
-        }
-        row |= {f"map.{name}": self._store(grey, f"maps/{name}", stem) for name, grey in (maps or {}).items()}
+        row |= {f"label.{level}": name for level, name in labels.items()}
+        row |= {f"outline.{zone}": self._outline(zone, drawn, stem) for zone, drawn in outlines.items()}
+        row |= {f"map.{name}": self._store(grey, f"maps/{name}", stem) for name, grey in maps.items()}
         if zonemap is not None:
             row["zonemap"] = f"zonemaps/{stem}.png"
             write_indexed(self._new(row["zonemap"]), zonemap)
         self._rows.append(row | {name: cell for name, cell in columns.items() if cell is not None})
+
+    def _check_arrays(self, case: str, image: Path | Grey, others: Sequence[object]) -> None:
+        """Refuse arrays that are no grey image, or that have another size than the image."""
+        where = f"{self._out}: case '{case}'"
+        if isinstance(image, np.ndarray) and (image.ndim != 2 or image.dtype != np.uint8):
+            raise DataError(f"{where}: an image must be (H, W) uint8, but got {image.shape} {image.dtype}.")
+        arrays = [other for other in others if isinstance(other, np.ndarray)]
+        shape = image.shape if isinstance(image, np.ndarray) else read_shape(image) if arrays else ()
+        for array in arrays:
+            if array.shape != shape:
+                raise DataError(
+                    f"{where}: a map must have the shape of its image, {shape}, but got {array.shape}."
+                )
 
     def _outline(self, zone: str, drawn: Outline, stem: str) -> str:
         if isinstance(drawn, str):

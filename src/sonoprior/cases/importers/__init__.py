@@ -1,0 +1,23 @@
+"""Importers: public layouts and anybody's folders and tables become case sets.
+
+An importer is a function `find_cases(source, options) -> Findings` that looks for files and decodes none
+of them, and one line in `IMPORTERS`; `import_cases` reads, checks and writes what it found.
+"""
+
+from sonoprior.core.errors import DataError
+from sonoprior.core.registry import Registry
+
+from .findings import ImportOptions, LeftOut
+from .storing import ImportReport, import_cases
+
+__all__ = ["IMPORTERS", "ImportOptions", "ImportReport", "LeftOut", "import_cases"]
+
+IMPORTERS = Registry(
+    "importers",
+    {
+        "busi": "sonoprior.cases.importers.busi:find_cases",
+        "csv": "sonoprior.cases.importers.csv_table:find_cases",
+        "folder": "sonoprior.cases.importers.class_folders:find_cases",
+    },
+    DataError,
+)
