@@ -1,7 +1,8 @@
 """Overlays: a heat map over a grey image, and outlines in colour.
 
 The colour map is perceptually ordered and readable with every common form of colour blindness
-(inferno, from matplotlib); the outline colours are those of Okabe and Ito, Color universal design, 2008.
+(inferno, from matplotlib). The outline colours are light and cool, so that they stand out from grey and
+from inferno's reds and yellows, and differ in lightness, so that they can be told apart.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,7 @@ from numpy.typing import NDArray
 Grey = NDArray[np.uint8]
 RGB = NDArray[np.uint8]
 
-# Sky blue first: it stands out from inferno's reds and yellows and from grey.
-OUTLINE_COLOURS = ("#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#0072B2", "#E69F00", "#D55E00")
+OUTLINE_COLOURS = ("#56B4E9", "#00C08B", "#F2A0CC", "#FFFFFF", "#4C7DFF", "#B8F0C8", "#9B6BD3")
 _BLANK = 1e-12
 
 
@@ -57,12 +57,12 @@ def heat_map(
 
 
 def outlined(picture: RGB | Grey, masks: Sequence[NDArray[np.bool_] | None], width: int = 0) -> RGB:
-    """Draw the edges of masks on a picture, each in its colour, with a dark seam that shows on white.
+    """Draw the edges of masks on a picture, each in its colour.
 
     Args:
         picture: uint8 (H, W) or (H, W, 3).
         masks: bool (H, W) each; the one at position k has `colour_of(k)`; None is skipped.
-        width: of the line in pixels; by default one for every 110 pixels of the longer side.
+        width: of the line in pixels; by default one for every 90 pixels of the longer side.
 
     Returns:
         uint8 (H, W, 3), a new picture.
@@ -71,17 +71,15 @@ def outlined(picture: RGB | Grey, masks: Sequence[NDArray[np.bool_] | None], wid
         ValueError: if a mask has another size than the picture.
     """
     drawn = as_rgb(picture) if picture.ndim == 2 else picture.copy()
-    line = width or max(1, round(max(drawn.shape[:2]) / 110))
+    line = width or max(1, round(max(drawn.shape[:2]) / 90))
     for position, mask in enumerate(masks):
         if mask is None:
             continue
         if mask.shape != drawn.shape[:2]:
-            raise ValueError(
-                f"a mask must have the size of the picture {drawn.shape[:2]}, but got {mask.shape}."
-            )
+            size = drawn.shape[:2]
+            raise ValueError(f"a mask must have the size of the picture {size}, but got {mask.shape}.")
         edges, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(drawn, edges, -1, (0, 0, 0), line + 2)
-        cv2.drawContours(drawn, edges, -1, _rgb(colour_of(position)), line)
+        cv2.drawContours(drawn, edges, -1, _rgb(colour_of(position)), line, cv2.LINE_AA)
     return drawn
 
 

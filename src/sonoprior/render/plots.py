@@ -152,23 +152,24 @@ def _curve(axes: Axes, title: str, name: str, values: NDArray[np.floating], colo
 
 
 @_styled
-def confusion(counts: ArrayLike, classes: Sequence[str], title: str) -> Plot:
+def confusion(counts: ArrayLike, classes: Sequence[str]) -> Plot:
     """A confusion matrix: counts (K, K), row the true class, shaded by the share of the row."""
     matrix = np.asarray(counts, dtype=float)
     rows = matrix.sum(axis=1, keepdims=True)
     share = np.divide(matrix, rows, out=np.zeros_like(matrix), where=rows > 0)
-    side = 1.5 + 0.75 * len(classes)
+    few = len(classes) <= 8
+    side = 1.5 + (0.75 if few else 0.45) * len(classes)
     figure, axes = _one(side + 0.6, side)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), number in np.ndenumerate(matrix):
+        text = f"{100 * share[row, column]:.0f} %\n({number:g})" if few else f"{100 * share[row, column]:.0f}"
         colour = "white" if share[row, column] > 0.55 else _INK
-        text = f"{share[row, column]:.0%}\n({number:g})"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(len(classes)), list(classes), rotation=40 if len(classes) > 3 else 0)
+    _name_classes(axes, classes, most=3)
     axes.set_yticks(range(len(classes)), list(classes))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set(xlabel="predicted", ylabel="true", title=title)
+    axes.set(xlabel="predicted", ylabel="true")
     return _finished(
         figure, pd.DataFrame(matrix, list(classes), list(classes)).rename_axis("true").reset_index()
     )
@@ -222,7 +223,7 @@ def by_class(
     """
     width = 0.8 / max(len(values), 1)
     places = np.arange(len(classes))
-    figure, axes = _one(1.6 + 1.9 * len(classes), 3.2)
+    figure, axes = _one(min(1.8 + (0.5 + 0.35 * len(values)) * len(classes), 11.5), 3.2)
     for number, (name, heights) in enumerate(values.items()):
         middle = places + (number - (len(values) - 1) / 2) * width
         axes.bar(middle, np.asarray(heights, dtype=float), width * 0.92, color=of_name[name], label=name)
@@ -235,7 +236,7 @@ def by_class(
             linestyles="dashed",
             label="looking everywhere",
         )
-    axes.set_xticks(places, list(classes))
+    _name_classes(axes, classes, most=5)
     axes.set_ylabel(label)
     axes.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     table = pd.DataFrame({name: np.asarray(of, dtype=float) for name, of in values.items()}, list(classes))
@@ -261,6 +262,13 @@ def overlay_legend(outlines: Mapping[str, str]) -> bytes:
         axes.plot([left, left + 0.35], [0.5, 0.5], color=colour, linewidth=3)
         axes.text(left + 0.45, 0.5, name, va="center")
     return _svg(figure)
+
+
+def _name_classes(axes: Axes, classes: Sequence[str], most: int) -> None:
+    """Names along the bottom, slanted where there are more than `most`."""
+    axes.set_xticks(range(len(classes)), list(classes))
+    if len(classes) > most:
+        axes.tick_params(axis="x", labelrotation=40)
 
 
 def _one(width: float, height: float) -> tuple[Figure, Axes]:

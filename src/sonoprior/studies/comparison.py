@@ -1,0 +1,94 @@
+"""Two runs compared on the test cases that they share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sonoprior.core.checks import listed
+from sonoprior.core.errors import DataError
+from sonoprior.metrics import Interval
+
+from .finished import FinishedRun
+from .measures import Measure, available
+from .results import difference
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One measure of both runs on the shared cases.
+
+    Attributes:
+        measure: what was measured.
+        first: of the first run.
+        second: of the second run.
+        difference: second minus first, with its interval.
+        cases: how many cases it rests on.
+    """
+
+    measure: Measure
+    first: float
+    second: float
+    difference: Interval
+    cases: int
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON: None where a number is not defined."""
+        value, low, high = self.difference
+        row = {"first": self.first, "second": self.second, "difference": value, "low": low, "high": high}
+        return {name: None if np.isnan(found) else found for name, found in row.items()} | {
+            "cases": self.cases
+        }
+
+
+def compare_runs(first: Path, second: Path) -> Sequence[Compared]:
+    """Compare two finished runs, case by case, in every measure that both have.
+
+    The difference is second minus first; its interval draws patients or duplicate groups, both runs with
+    the same draw.
+
+    Args:
+        first: a run folder, usually the baseline.
+        second: a run folder.
+
+    Raises:
+        FolderError: if one is not a finished run.
+        DataError: if they tell other classes apart, share no test case, or name other labels for one.
+    """
+    base, treated = FinishedRun.read(first), FinishedRun.read(second)
+    _check_comparable(base, treated)
+    measures = available({"first": [base], "second": [treated]})
+    found = [(measure, measure.pair(treated, base)) for measure in measures]
+    return [
+        Compared(
+            measure=measure,
+            first=measure.statistic(*pair.shared, pair.baseline),
+            second=measure.statistic(*pair.shared, pair.treated),
+            difference=difference(measure, [pair]).interval,
+            cases=int(np.size(pair.groups)),
+        )
+        for measure, pair in found
+        if np.size(pair.groups)
+    ]
+
+
+def _check_comparable(first: FinishedRun, second: FinishedRun) -> None:
+    if list(first.classes) != list(second.classes):
+        raise DataError(
+            f"two runs must have the same classes to be compared, but {first.folder} has"
+            f" {listed(first.classes)} and {second.folder} has {listed(second.classes)}."
+        )
+    found = [run.predictions() for run in (first, second)]
+    labels = [dict(zip(of.cases.tolist(), of.labels.tolist(), strict=True)) for of in found]
+    shared = labels[0].keys() & labels[1].keys()
+    if not shared:
+        raise DataError(f"{first.folder} and {second.folder} share no test case, so they cannot be compared.")
+    other = sorted(case for case in shared if labels[0][case] != labels[1][case])
+    if other:
+        one, two = (first.classes[of[other[0]]] for of in labels)
+        raise DataError(
+            f"{first.folder} and {second.folder} must have the same labels, but '{other[0]}' is {one} in one"
+            f" and {two} in the other."
+        )

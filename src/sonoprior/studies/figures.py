@@ -1,0 +1,161 @@
+"""The plots of a report: finished runs become arrays, and `render.plots` draws them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonoprior.metrics.calibration import reliability
+from sonoprior.metrics.classification import SCALARS, confusion
+from sonoprior.render import plots
+from sonoprior.render.blocks import Block, Download, Figure, Table
+
+from .finished import FinishedRun
+from .measures import Measure
+from .results import StudyResults
+from .wording import heading, unit
+
+Runs = Mapping[str, Sequence[FinishedRun]]
+Floats = NDArray[np.float64]
+
+
+def shown(plot: plots.Plot, file: str, caption: str) -> list[Block]:
+    """A plot, with its numbers to be saved beside it."""
+    return [
+        Figure(plot.svg, caption),
+        Download("The numbers behind this plot (CSV)", f"{file}.csv", plot.csv),
+    ]
+
+
+def difference_plot(results: StudyResults) -> list[Block]:
+    """Every variant's difference to the baseline in the primary endpoint."""
+    measure = results.primary
+    scale = 100 if measure.percent else 1
+    found = [(name, results.outcome(name).difference) for name in results.compared]
+    estimates = [
+        plots.Estimate(name, *(scale * value for value in difference.interval))
+        for name, difference in found
+        if difference is not None
+    ]
+    if not estimates:
+        return []
+    label = f"{measure.title}: {unit(measure)} above {results.baseline}"
+    caption = (
+        f"Difference to {results.baseline} with its 95 % interval. Blue: the interval leaves zero out;"
+        " grey: it includes zero."
+    )
+    return shown(plots.differences(estimates, label), "differences", caption)
+
+
+def paired_plot(results: StudyResults) -> list[Block]:
+    """Every run, joined over variants where fold and seed are the same."""
+    measure = results.primary
+    scale = 100 if measure.percent else 1
+    keys = sorted({(run.fold, run.seed) for run in results.every_run})
+    values: dict[str, Floats] = {}
+    for name, runs in results.runs.items():
+        of = dict(zip([(run.fold, run.seed) for run in runs], results.outcome(name).of_runs, strict=True))
+        values[name] = np.array([scale * of.get(key, np.nan) for key in keys])
+    names = [f"fold {fold}, seed {seed}" for fold, seed in keys]
+    caption = (
+        "Each dot is one run; a line joins the runs on the same fold with the same seed; bars are means."
+    )
+    return shown(plots.paired(values, names, heading(measure)), "runs", caption)
+
+
+def confusion_plots(runs: Runs, classes: Sequence[str]) -> list[Block]:
+    """One confusion matrix a variant, side by side, over all runs."""
+    drawn = {name: plots.confusion(_counts(of), classes) for name, of in runs.items()}
+    pictures = [Figure(plot.svg, alt=f"confusion matrix of {name}") for name, plot in drawn.items()]
+    caption = (
+        "Share of each true class (row) that was called so (column); in brackets the cases, of all runs."
+    )
+    links = [
+        Download(f"The numbers of {name} (CSV)", f"confusion-{name}.csv", plot.csv)
+        for name, plot in drawn.items()
+    ]
+    return [Table(list(drawn), [pictures], caption), *links]
+
+
+def _counts(runs: Sequence[FinishedRun]) -> NDArray[np.int64]:
+    found = [run.predictions() for run in runs]
+    return np.sum([confusion(of.labels, of.probabilities) for of in found], axis=0)
+
+
+def reliability_plot(runs: Runs, colours: Mapping[str, str]) -> list[Block]:
+    """Reliability diagram over the test cases of all runs."""
+    models: dict[str, plots.Bins] = {}
+    for name, of_variant in runs.items():
+        found = [run.predictions() for run in of_variant]
+        labels = np.concatenate([of.labels for of in found])
+        bins = reliability(labels, np.concatenate([of.probabilities for of in found]))
+        models[name] = plots.Bins(bins.confidence, bins.accuracy, bins.count)
+    caption = "How sure, and how often right. Below the line a model is surer than it is right."
+    return shown(plots.reliability(models, colours), "reliability", caption)
+
+
+def curve_plot(runs: Runs, colours: Mapping[str, str], monitor: str) -> list[Block]:
+    """Learning curves: what chose the weights, the loss, and the guidance term where it was trained."""
+    columns = {f"val.{monitor}": f"validation: {SCALARS[monitor].title}", "train.loss": "training: loss"}
+    columns |= {f"train.{name}": f"training: {name}" for name in _guidance_names(runs)}
+    panels = {title: _lines(runs, column) for column, title in columns.items()}
+    panels = {title: lines for title, lines in panels.items() if lines}
+    if not panels:
+        return []
+    caption = "Mean over runs, with a band of one standard deviation; a line ends with its longest run."
+    return shown(plots.curves(panels, colours), "learning-curves", caption)
+
+
+def _guidance_names(runs: Runs) -> list[str]:
+    entries = [run.recipe.active_objectives.items() for of_variant in runs.values() for run in of_variant]
+    names = [name for pairs in entries for name, entry in pairs if entry.type == "prior_guided_attribution"]
+    return list(dict.fromkeys(names))
+
+
+def _lines(runs: Runs, column: str) -> dict[str, Floats]:
+    """Variant to (runs, epochs), for the variants that have such a column."""
+    return {
+        name: _padded([run.log[column].to_numpy() for run in of_variant])
+        for name, of_variant in runs.items()
+        if all(column in run.log for run in of_variant)
+    }
+
+
+def _padded(rows: Sequence[Floats]) -> Floats:
+    longest = max(len(row) for row in rows)
+    return np.array([np.pad(row, (0, longest - len(row)), constant_values=np.nan) for row in rows])
+
+
+def localisation_by_class(runs: Sequence[FinishedRun], column: str, classes: Sequence[str]) -> Floats:
+    """A localisation measure for each class, (K,): mean over the cases of a run, then over runs."""
+    found = np.array([[_mean_of(run, column, name) for name in classes] for run in runs])
+    defined = (~np.isnan(found)).sum(axis=0)
+    return np.divide(np.nansum(found, axis=0), defined, out=np.full(len(classes), np.nan), where=defined > 0)
+
+
+def _mean_of(run: FinishedRun, column: str, label: str) -> float:
+    table = run.localisation()
+    values = np.asarray(table[column], dtype=np.float64)[np.asarray(table["label"]) == label]
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+def outlined_classes(runs: Runs, classes: Sequence[str]) -> list[str]:
+    """The classes that have a test case with an outline."""
+    tables = [run.localisation() for of_variant in runs.values() for run in of_variant]
+    seen = {str(label) for table in tables for label in table["label"]}
+    return [name for name in classes if name in seen]
+
+
+def localisation_plot(
+    runs: Runs, classes: Sequence[str], colours: Mapping[str, str], measure: Measure
+) -> list[Block]:
+    """A localisation measure by class and variant, beside what looking everywhere alike would give."""
+    values = {name: 100 * localisation_by_class(of, measure.name, classes) for name, of in runs.items()}
+    everywhere = 100 * localisation_by_class(next(iter(runs.values())), "area", classes)
+    caption = (
+        "Share of the positive attribution inside the outline; the dashed line is the outline's share of the"
+        " image, which looking everywhere alike would give."
+    )
+    plot = plots.by_class(values, classes, colours, "inside the outline, %", everywhere)
+    return shown(plot, "localisation", caption)

@@ -1,0 +1,175 @@
+"""A finished run as it lies on disk, read without torch."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sonoprior.core.checks import listed
+from sonoprior.core.errors import FolderError
+from sonoprior.core.folder import read_json, require
+from sonoprior.training.parts import read_table
+from sonoprior.training.recipe import Recipe
+from sonoprior.training.recipe_file import load_recipe
+
+# What `sonoprior.training.run` writes last; its constants are not imported, because they come with torch.
+_METRICS = "metrics.json"
+_KIND, _FORMAT = "run", 1
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a run said of the labelled cases of one part.
+
+    Attributes:
+        cases: (n,) ids.
+        groups: (n,) patient, exam or duplicate group.
+        labels: (n,) positions in the classes.
+        probabilities: (n, K).
+    """
+
+    cases: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run folder holds a run that is trained and measured."""
+    return (folder / _METRICS).is_file()
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that is trained and measured.
+
+    Attributes:
+        folder: the run folder.
+        recipe: with the settings of its variant.
+        variant: the name of its variant.
+        fold: the number of its split.
+        seed: of its draws.
+        level: the label level.
+        classes: the K classes, in the order of the probabilities.
+        priors: names of the priors by which localisation was measured.
+        case_set: the name of the data.
+        simulated: whether the data are simulated.
+    """
+
+    folder: Path
+    recipe: Recipe
+    variant: str
+    fold: int
+    seed: int
+    level: str
+    classes: Sequence[str]
+    priors: Sequence[str]
+    case_set: str
+    simulated: bool
+
+    @staticmethod
+    def read(folder: Path) -> "FinishedRun":
+        """Open a run folder.
+
+        Raises:
+            FolderError: if it is no run folder, is not finished, or is damaged.
+        """
+        require(folder, _KIND, _FORMAT)
+        if not is_finished(folder):
+            raise FolderError(f"{folder} is not finished: it has no {_METRICS}; resume its training first.")
+        identity = read_json(folder / "run.json")
+        needed = [name for name in FinishedRun.__dataclass_fields__ if name not in {"folder", "recipe"}]
+        absent = [name for name in needed if name not in identity]
+        if absent:
+            raise FolderError(
+                f"{folder / 'run.json'} must name {listed(needed)}, but lacks {listed(absent)}."
+            )
+        own = {name: identity[name] for name in needed}
+        return FinishedRun(folder=folder, recipe=load_recipe(folder / "recipe.yaml"), **own)
+
+    @property
+    def name(self) -> str:
+        """Fold and seed, in words."""
+        return f"fold {self.fold}, seed {self.seed}"
+
+    @cached_property
+    def _predictions(self) -> pd.DataFrame:
+        return self._table("predictions.csv", ["confidence", *(f"p.{name}" for name in self.classes)])
+
+    def predictions(self, part: str = "test") -> Predictions:
+        """What the run said of the cases of a part; empty if it has no such part.
+
+        Raises:
+            FolderError: if the file is damaged.
+        """
+        table = _part(self._predictions, part)
+        place = {name: number for number, name in enumerate(self.classes)}
+        labels = [str(label) for label in table["label"]]
+        unknown = sorted(set(labels) - set(place))
+        if unknown:
+            raise FolderError(
+                f"{self.folder / 'predictions.csv'}: a label must be one of {listed(self.classes)},"
+                f" but got '{unknown[0]}'."
+            )
+        return Predictions(
+            cases=np.array(table["case"], dtype=np.str_),
+            groups=np.array(table["group"], dtype=np.str_),
+            labels=np.array([place[label] for label in labels], dtype=np.int64),
+            probabilities=table.loc[:, [f"p.{name}" for name in self.classes]].to_numpy(np.float64),
+        )
+
+    @cached_property
+    def _localisation(self) -> pd.DataFrame:
+        return self._table("localisation.csv", ["inside", "pointing", "correlation", "area"])
+
+    def localisation(self, part: str = "test") -> pd.DataFrame:
+        """One row for each case and prior that is present and not empty: case, label, prior, measures.
+
+        Raises:
+            FolderError: if the file is damaged.
+        """
+        return _part(self._localisation, part)
+
+    @cached_property
+    def log(self) -> pd.DataFrame:
+        """One row an epoch, all numbers.
+
+        Raises:
+            FolderError: if the file is damaged.
+        """
+        return self._table("log.csv", ["epoch"], every=True)
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """Versions, device and threads."""
+        return read_json(self.folder / "environment.json")
+
+    def _table(self, file: str, numbers: Sequence[str], every: bool = False) -> pd.DataFrame:
+        """A table of the folder with some, or all, columns as numbers; an empty cell is NaN."""
+        table = read_table(self.folder / file)
+        absent = [name for name in numbers if name not in table]
+        if absent:
+            raise FolderError(f"{self.folder / file} must have the column '{absent[0]}', but lacks it.")
+        wanted = list(table.columns) if every else list(numbers)
+        try:
+            return table.assign(**{name: _numbers(table[name]) for name in wanted})
+        except ValueError as error:
+            raise FolderError(
+                f"{self.folder / file} must hold numbers in {listed(wanted)}: {error}."
+            ) from error
+
+
+def _part(table: pd.DataFrame, part: str) -> pd.DataFrame:
+    return table.loc[np.asarray(table["part"]) == part]
+
+
+def _numbers(column: Iterable[str]) -> NDArray[np.float64]:
+    return np.array([float(cell) if cell else np.nan for cell in column], dtype=np.float64)

@@ -1,0 +1,234 @@
+"""The sections of a report, each a list of blocks."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sonoprior.cases.case_set import CaseSet
+from sonoprior.cases.priors import presence
+from sonoprior.core.checks import listed
+from sonoprior.metrics import averaged
+from sonoprior.render.blocks import Block, Code, Download, Fact, Facts, Fold, Note, Paragraph, Table
+from sonoprior.render.plots import colours
+from sonoprior.training.recipe import PublishedTable, Recipe
+from sonoprior.training.recipe_file import as_yaml
+
+from . import figures, tables
+from .figures import Runs
+from .finished import FinishedRun
+from .gallery import Load, attribution_gallery
+from .measures import available
+from .results import SAMPLES, StudyResults
+from .verdicts import changes, verdicts, worst_errors
+from .wording import answer, bounds, choice, valued
+
+Blocks = list[Block]
+_NO_IMAGES = "The case set was not at hand when this page was written, so it shows no images."
+
+
+def the_answer(results: StudyResults) -> Blocks:
+    """The result in a sentence, what is missing, and the primary endpoint as plot and table."""
+    found = answer(results)
+    blocks: list[Block] = [Note(found.text, found.tone)]
+    if results.missing:
+        planned = len(results.every_run) + len(results.missing)
+        text = (
+            f"This study is not complete: {len(results.missing)} of {planned} runs are missing"
+            f" ({listed(results.missing, 6)}). What follows is of the others."
+        )
+        blocks.append(Note(text, "warning"))
+    blocks += [Paragraph(text) for text in (choice(results),) if text]
+    return [
+        *blocks,
+        *figures.difference_plot(results),
+        tables.primary_table(results),
+        *figures.paired_plot(results),
+    ]
+
+
+def what_was_compared(results: StudyResults, case_set: CaseSet | None) -> Blocks:
+    """Data, network, endpoint and variants."""
+    recipe, some = results.recipe, results.first
+    cases, groups = _tested(results)
+    facts = Facts(
+        [
+            Fact(str(cases), "test cases"),
+            Fact(str(groups), "patients or duplicate groups"),
+            Fact(str(recipe.split.count), "folds" if recipe.split.count > 1 else "split"),
+            Fact(str(recipe.study.seeds), "seeds a fold"),
+            Fact(str(len(recipe.study.variants)), "variants"),
+            Fact(f"{recipe.data.size} px", "image side"),
+        ]
+    )
+    rows = [[name, _settings(changed)] for name, changed in recipe.study.variants.items()]
+    about = [] if case_set is None else [Paragraph(_data(case_set, recipe))]
+    what = Paragraph(
+        f"Data: {some.case_set}, {len(some.classes)} classes ({listed(some.classes)}). Network:"
+        f" {recipe.model.backbone}, weights to start from: {recipe.model.weights}; attribution is read at"
+        f" {recipe.model.tap}. Endpoint, fixed beforehand: {results.primary.title} on the test cases."
+    )
+    return [what, *about, facts, Table(["variant", "differs from the recipe in"], rows)]
+
+
+def _data(case_set: CaseSet, recipe: Recipe) -> str:
+    spec = recipe.data.priors
+    if spec is None:
+        return case_set.info.about
+    known = presence(case_set, spec).any(axis=1).sum()
+    return f"{case_set.info.about} {known} of {len(case_set)} cases have a prior ({spec.source}).".strip()
+
+
+def _tested(results: StudyResults) -> tuple[int, int]:
+    found = [run.predictions() for run in results.every_run]
+    cases = {str(case) for of in found for case in of.cases}
+    return len(cases), len({str(group) for of in found for group in of.groups})
+
+
+def _settings(changed: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in changed.items()) or "nothing"
+
+
+def every_measure(results: StudyResults) -> Blocks:
+    """All measures of all variants."""
+    table = results.table().to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return [tables.measures_table(results), Download("All of it with intervals (CSV)", "results.csv", table)]
+
+
+def localisation(runs: Runs, some: FinishedRun) -> Blocks:
+    """Did it look there: by class and variant; nothing where it was not measured."""
+    measures = [measure for measure in available(runs) if measure.name == "inside"]
+    if not measures:
+        return [Paragraph("Not measured: no test case has an outline that is drawn and not empty.")]
+    classes = figures.outlined_classes(runs, some.classes)
+    shade = colours(list(runs), some.recipe.study.baseline)
+    text = Paragraph(
+        "Measured on the test cases whose outline is drawn and not empty. A map that is equal everywhere"
+        " would have the share of the last column inside, and no correlation."
+    )
+    plot = figures.localisation_plot(runs, classes, shade, measures[0])
+    return [text, *plot, tables.localisation_table(runs, classes)]
+
+
+def pictures(runs: Mapping[str, FinishedRun], case_set: CaseSet | None, load: Load | None) -> Blocks:
+    """Overlays of one run a variant, side by side."""
+    if case_set is None:
+        return [Note(_NO_IMAGES)]
+    return attribution_gallery(runs, case_set, load or _load())
+
+
+def _load() -> Load:
+    from sonoprior.training import load  # with torch, which only this section needs
+
+    return load
+
+
+def aligned(results: StudyResults) -> dict[str, FinishedRun]:
+    """One run a variant, all of the fold and seed that most variants have finished, the first of these."""
+    by_key: dict[tuple[int, int], dict[str, FinishedRun]] = {}
+    for name, runs in results.runs.items():
+        for run in runs:
+            by_key.setdefault((run.seed, run.fold), {})[name] = run
+    return max((by_key[key] for key in sorted(by_key)), key=len)
+
+
+def opposed(results: StudyResults) -> Runs:
+    """The baseline and the chosen variant, or whatever there is."""
+    names = {results.baseline, results.chosen}
+    return {name: runs for name, runs in results.runs.items() if name in names} or results.runs
+
+
+def class_by_class(runs: Runs, shown: Runs, some: FinishedRun) -> Blocks:
+    """Each class, what it was taken for, and whether the model was rightly sure.
+
+    Args:
+        runs: for the table.
+        shown: those of them that have plots.
+        some: any of the runs.
+    """
+    shade = colours(list(runs), some.recipe.study.baseline)
+    return [
+        tables.class_table(runs, some.classes),
+        *figures.confusion_plots(shown, some.classes),
+        *figures.reliability_plot(shown, shade),
+    ]
+
+
+def learning_curves(runs: Runs, some: FinishedRun) -> Blocks:
+    """How training went."""
+    shade = colours(list(runs), some.recipe.study.baseline)
+    plot = figures.curve_plot(runs, shade, some.recipe.training.monitor)
+    return plot or [Paragraph("The runs keep no log.")]
+
+
+def changed_cases(results: StudyResults) -> Blocks:
+    """How many cases the chosen variant put right and wrong; nothing without one."""
+    if results.chosen is None:
+        return []
+    base, name = results.baseline, results.chosen
+    return [changes(name, verdicts(results.runs[name]), base, verdicts(results.runs[base]))]
+
+
+def worst(runs: Runs, case_set: CaseSet | None) -> Blocks:
+    """The errors that each variant was most sure of, with their images."""
+    if case_set is None:
+        return [Note(_NO_IMAGES)]
+    found = [worst_errors(name, verdicts(of), of[0], case_set) for name, of in runs.items()]
+    return [block for of_variant in found for block in of_variant]
+
+
+def published(results: StudyResults, table: PublishedTable) -> Blocks:
+    """Numbers of others, beside ours."""
+    note = Paragraph(
+        "Published numbers stand beside ours and enter no computation; their data, splits, weights and"
+        " protocol may differ."
+    )
+    return [note, tables.published_table(results, table)]
+
+
+def how_it_was_made(results: StudyResults, case_set: CaseSet | None) -> Blocks:
+    """Statistics, the command, versions and the recipe."""
+    data = "CASE_SET" if case_set is None else str(case_set.root)
+    folder = str(results.folder)
+    command = shlex.join(["sonoprior", "study", f"{folder}/recipe.yaml", "--data", data, "--out", folder])
+    statistics = Paragraph(
+        "Each run's metric is computed on its own test cases, then averaged over folds and seeds. Differences"
+        " are taken run by run on the same fold and seed. Intervals: percentile bootstrap with"
+        f" {SAMPLES:,} draws of whole patients or duplicate groups, the same draw for both; they speak of"
+        " other patients, not of other training sets, and are not corrected for the number of variants."
+    )
+    again = Paragraph("This command trains what is missing, then writes the tables and this page again:")
+    return [statistics, again, Code(command), *recipe_and_versions(results.first, as_yaml(results.recipe))]
+
+
+def recipe_and_versions(run: FinishedRun, recipe: str | None = None) -> Blocks:
+    """What a run was made with; `recipe` in place of its own."""
+    environment = run.environment
+    versions = {name: version for name, version in environment.get("versions", {}).items() if version}
+    rest = {name: value for name, value in environment.items() if name != "versions" and value is not None}
+    rows = [[name, str(value)] for name, value in {**versions, **rest}.items()]
+    return [
+        Fold("Versions and machine", [Table(["what", "which"], rows)]),
+        Fold("The recipe", [Code(recipe or as_yaml(run.recipe))]),
+    ]
+
+
+def one_run(run: FinishedRun) -> Blocks:
+    """What a single run can do: a sentence, and every measure with its interval."""
+    primary = run.recipe.study.primary
+    measures = sorted(available({run.variant: [run]}), key=lambda measure: measure.name != primary)
+    found = [(one, averaged(one.statistic, [one.sample(run)], SAMPLES)) for one in measures]
+    first, interval = found[0]
+    sentence = (
+        f"It reached a {first.title} of {valued(interval.value, first)} (95 % interval"
+        f" {bounds(interval, first)}) on {len(run.predictions())} test cases of {run.case_set} with"
+        f" {len(run.classes)} classes; always saying the commonest class would be right in"
+        f" {100 * _commonest(run):.0f} %."
+    )
+    rows = [(one, of.value, bounds(of, one)) for one, of in found]
+    return [Note(sentence, "strong"), tables.metrics_table(run, rows)]
+
+
+def _commonest(run: FinishedRun) -> float:
+    return float(np.bincount(run.predictions().labels).max() / len(run.predictions()))
