@@ -8,6 +8,7 @@ from PIL import Image
 
 from sonoprior.core.errors import FolderError
 from sonoprior.render.blocks import (
+    Bar,
     Cell,
     Code,
     Fact,
@@ -111,6 +112,11 @@ def test_columns_of_numbers_are_aligned_right() -> None:
     assert '<th scope="col" class="number">n</th>' in html
     assert '<th scope="col" class="number">score</th>' in html
     assert '<td class="number strong">−0.5</td>' in html
+
+
+def test_a_bar_is_as_long_as_its_share() -> None:
+    html = Page("p").section("s", Table(["class", "share"], [["a", Bar(0.25, "25 %")]])).html()
+    assert '<span style="width: 25.0%"></span></span>25 %</td>' in html
 
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

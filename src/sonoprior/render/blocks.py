@@ -79,8 +79,17 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Bar:
+    """A table cell with a bar as long as its share, from 0 to 1, and a text beside it."""
+
+    kind: ClassVar[str] = "bar"
+    share: float
+    text: str
+
+
+@dataclass(frozen=True)
 class Table:
-    """A table. A cell is text, a number (formatted by the caller), a `Cell`, or a `Figure`.
+    """A table. A cell is text, a number (formatted by the caller), a `Cell`, a `Bar`, or a `Figure`.
 
     Columns that hold only numbers are aligned right; pictures in cells make a grid with headings
     (rows = images, columns = models). On a narrow screen the table scrolls, not the page.
@@ -88,7 +97,7 @@ class Table:
 
     kind: ClassVar[str] = "table"
     header: Sequence[str]
-    rows: Sequence[Sequence[str | int | float | Cell | Figure]]
+    rows: Sequence[Sequence[str | int | float | Cell | Bar | Figure]]
     caption: str = ""
 
 

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sonoprior.core.folder import write_text
 
-from .blocks import Block, Cell, Figure, Table
+from .blocks import Bar, Block, Cell, Figure, Table
 from .pictures import data_uri
 
 FOOTER = "Research use only; not a diagnosis."
@@ -104,6 +104,6 @@ def _is_number_column(cells: list[str]) -> bool:
 
 
 def _text(cell: object) -> str:
-    if isinstance(cell, Figure):
-        return "a picture"
+    if isinstance(cell, Figure | Bar):
+        return "no number"
     return str(cell.content if isinstance(cell, Cell) else cell).strip()
