@@ -1,0 +1,164 @@
+"""A forward pass that can be asked, on the graph, what its outputs looked at."""
+
+from contextlib import ExitStack
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from sonoprior.core.errors import ModelError
+from sonoprior.models.taps import Tap, inference
+
+from .gradients import Method, Target, attribution, target_weights
+from .operators import AttributedOperators, Pass
+
+BatchNorm = Literal["detached", "running", "mixed"]
+
+
+class GuidedPass:
+    """What one forward pass left behind for its attribution.
+
+    Attributes:
+        features: the tapped features (B, C, h, w), on the graph that leads to the logits.
+    """
+
+    def __init__(
+        self, model: nn.Module, tap: Tap, images: Tensor, batch_norm: BatchNorm, closed_head: str | None
+    ) -> None:
+        self.features: Tensor
+        self._model, self._tap, self._images = model, tap, images
+        self._batch_norm: BatchNorm = batch_norm
+        self._closed_head = closed_head
+        self._state = Pass(detached=batch_norm == "detached")
+
+    def run(self) -> Tensor:
+        """The logits (B, K). What stands before the tap runs as always, and no hook stays behind."""
+        with ExitStack() as tail:
+
+            def enter_tail() -> None:
+                if self._closed_head is None:
+                    tail.enter_context(AttributedOperators(self._state))
+
+            with self._tap.capture(self._model, then=enter_tail) as captured:
+                logits = self._model(self._images)
+        self.features = captured.features
+        return logits
+
+    def attribute(
+        self,
+        logits: Tensor,
+        *,
+        method: Method = "grad_input",
+        target: Target = "sum",
+        labels: Tensor | None = None,
+        rows: Tensor | None = None,
+    ) -> Tensor:
+        """The attribution of the tapped features, on the graph: (n, C, h, w).
+
+        Only the tail, from the tap to the logits, is differentiated, and only for the wanted images.
+
+        Args:
+            logits: (B, K), as this pass gave them.
+            method: "grad" (eq 2.3) or "grad_input" (eq 2.4).
+            target: which output is differentiated.
+            labels: (B,), for the target "label".
+            rows: the images (n,) whose attribution is wanted; None for all.
+
+        Raises:
+            ModelError: if the tail has no second derivative.
+        """
+        every = torch.arange(len(logits), device=logits.device) if rows is None else rows
+        weights = target_weights(logits, target, labels)
+        features = self.features[every]
+        if self._closed_head is not None:
+            gradient = self._closed_gradient(weights[every], features, self._closed_head)
+        elif self._batch_norm == "running":
+            gradient = self._replayed_gradient(weights[every], features, every)
+        else:
+            gradient = self._gradient(logits, weights, every)
+        return attribution(features, gradient, method)
+
+    def _closed_gradient(self, weights: Tensor, features: Tensor, head: str) -> Tensor:
+        """For logits W mean(f) + b the gradient is, at every position, the chosen rows of W over h w."""
+        matrix: Tensor = self._model.get_submodule(head).weight  # pyright: ignore[reportAssignmentType]
+        height, width = features.shape[2:]
+        return (weights @ matrix / (height * width))[:, :, None, None].expand_as(features)
+
+    def _gradient(self, logits: Tensor, weights: Tensor, rows: Tensor) -> Tensor:
+        # With mixed statistics an image's gradient runs through all the others: no row can be left out.
+        if self._batch_norm != "mixed" and len(rows) < len(logits):
+            weights = torch.zeros_like(weights).index_copy(0, rows, weights[rows])
+            self._state.rows = rows
+        self._state.attributing = True
+        try:
+            return _differentiate(logits, self.features, weights, self._tap)[rows]
+        finally:
+            self._state.attributing = False
+            self._state.rows = None
+
+    def _replayed_gradient(self, weights: Tensor, features: Tensor, rows: Tensor) -> Tensor:
+        """The tail once more on the same features, as it runs at inference."""
+        logits = replay(self._model, self._tap, self._images[rows], features)
+        return _differentiate(logits, features, weights, self._tap)
+
+
+def _differentiate(logits: Tensor, features: Tensor, seed: Tensor, tap: Tap) -> Tensor:
+    try:
+        return torch.autograd.grad(logits, features, seed, create_graph=True)[0]
+    except RuntimeError as error:
+        if "derivative for" not in str(error):
+            raise
+        raise ModelError(f"the layers after tap '{tap.layer}' cannot be guided: {error}.") from error
+
+
+def replay(model: nn.Module, tap: Tap, images: Tensor, features: Tensor) -> Tensor:
+    """The logits that the tail gives to these features in eval mode, on the graph from the features.
+
+    The layers before the tap run too, without a graph, and their result is put aside: a module is a black
+    box that can only be run whole.
+
+    Args:
+        model: the model.
+        tap: whose output is replaced.
+        images: (n, 1, H, W), any of the right shape.
+        features: (n, C, h, w).
+    """
+
+    def substitute(_layer: nn.Module, _inputs: object, _output: object) -> Tensor:
+        torch.set_grad_enabled(mode=True)
+        return features.clone()
+
+    with torch.enable_grad(), inference(model):  # puts back what the two lines below and the hook set
+        handle = tap.module(model).register_forward_hook(substitute)
+        try:
+            torch.set_grad_enabled(mode=False)
+            return model(images)
+        finally:
+            handle.remove()
+
+
+def guided_pass(
+    model: nn.Module,
+    tap: Tap,
+    images: Tensor,
+    batch_norm: BatchNorm = "detached",
+    closed_head: str | None = None,
+) -> tuple[Tensor, GuidedPass]:
+    """Run a model so that its attribution can be asked for; the model stays as it was.
+
+    Args:
+        model: the model, or any copy of it.
+        tap: where the features are read.
+        images: (B, 1, H, W).
+        batch_norm: how batch statistics enter the attribution. "detached": they are constants, and each
+            image's map is its own. "running": the attribution is taken through the statistics of
+            inference, for which the model runs once more. "mixed": as autograd gives it, the images of a
+            batch attribute to each other.
+        closed_head: the name of the linear layer after average pooling, if that is all that follows the
+            tap (`models.head.linear_after_average`); the gradient then has a closed form.
+
+    Returns:
+        The logits (B, K), and the pass.
+    """
+    made = GuidedPass(model, tap, images, batch_norm, closed_head)
+    return made.run(), made

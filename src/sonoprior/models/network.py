@@ -1,0 +1,104 @@
+"""The network of a run: normalisation and a backbone, with its tap."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from torch import Tensor, nn
+
+from sonoprior.core.checks import listed
+from sonoprior.core.errors import ModelError
+
+from .catalogue import tap_path
+from .spec import ModelSpec
+from .taps import Tap
+from .weights import load_state, read_state
+
+# Mean and standard deviation of ImageNet's grey values, for backbones that do not bring their own.
+_MEAN, _STD = 0.449, 0.226
+
+
+class Network(nn.Module):
+    """A backbone that takes grey images as they are, in [0, 1].
+
+    The normalisation stands inside, so that no user of the network can forget it.
+
+    Args:
+        backbone: (B, 1, H, W) to logits (B, K).
+        mean: the grey value that becomes 0.
+        std: the difference in grey values that becomes 1.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: nn.Module, mean: float = _MEAN, std: float = _STD) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("std", torch.tensor(std))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, K) of images (B, 1, H, W) with values in [0, 1]."""
+        return self.backbone((images - self.mean) / self.std)
+
+
+def build_network(spec: ModelSpec, classes: int) -> tuple[Network, Tap]:
+    """The network that a recipe asks for, with its tap.
+
+    Raises:
+        ModelError: if the backbone, its weights or the tap cannot be had.
+    """
+    backbone = _own_module(spec, classes) if ":" in spec.backbone else _timm_module(spec, classes)
+    if spec.weights not in {"none", "hub"}:
+        classifier = getattr(backbone, "pretrained_cfg", {}).get("classifier")
+        load_state(backbone, read_state(Path(spec.weights)), spec.weights, classifier)
+    config: dict[str, Any] = getattr(backbone, "pretrained_cfg", {})
+    network = Network(backbone, mean=_grey(config.get("mean"), _MEAN), std=_grey(config.get("std"), _STD))
+    tap = Tap(f"backbone.{tap_path(backbone, spec.tap)}")
+    tap.module(network)
+    return network, tap
+
+
+def _grey(channels: tuple[float, ...] | None, otherwise: float) -> float:
+    return sum(channels) / len(channels) if channels else otherwise
+
+
+def _timm_module(spec: ModelSpec, classes: int) -> nn.Module:
+    if not timm.is_model(spec.backbone):
+        close = timm.list_models(f"*{spec.backbone.split('_')[0]}*")
+        raise ModelError(
+            f"backbone must be a timm name or 'module:callable', but got '{spec.backbone}'."
+            + (f" Near are {listed(close, 5)}." if close else "")
+        )
+    try:
+        return timm.create_model(
+            spec.backbone,
+            pretrained=spec.weights == "hub",
+            num_classes=classes,
+            in_chans=1,
+            drop_rate=spec.dropout,
+        )
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise ModelError(
+            f"the weights of '{spec.backbone}' cannot be fetched from the hub; set model.weights to a"
+            " safetensors file that you fetched elsewhere, or to 'none' to train from scratch."
+        ) from error
+
+
+def _own_module(spec: ModelSpec, classes: int) -> nn.Module:
+    module_name, _, attribute = spec.backbone.partition(":")
+    if spec.weights == "hub":
+        raise ModelError(f"the hub has no weights for your own backbone '{spec.backbone}'; name a file.")
+    try:
+        build: Callable[..., object] = getattr(import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ModelError(f"backbone '{spec.backbone}' cannot be imported: {error}.") from error
+    module = build(num_classes=classes, in_chans=1)
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"backbone '{spec.backbone}' must return a torch module, but gave {type(module)}.")
+    return module

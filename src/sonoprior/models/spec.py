@@ -1,0 +1,25 @@
+"""What a recipe says of the network. Free of torch, so that a recipe is checked without it."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ModelSpec(BaseModel):
+    """A backbone, its weights, and the place where its attribution is read.
+
+    Attributes:
+        backbone: a timm name ("regnetx_002"), or "module:callable" for your own; the callable is called
+            with `num_classes` and `in_chans=1` and returns a `torch.nn.Module`.
+        tap: "last" (the last feature map), "stage1", "stage2", ... (as timm counts the stages of the
+            backbone), or the path of any submodule ("layer3.1.conv2").
+        weights: "none", "hub" (needs a network), or the path of a safetensors file or a state dict.
+        dropout: probability of dropping a feature before the classifier.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backbone: str = "regnetx_002"
+    tap: str = "stage3"
+    weights: str = "none"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

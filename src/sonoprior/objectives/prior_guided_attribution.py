@@ -1,0 +1,215 @@
+"""Prior-Guided Attribution: the network is led to look where the priors say.
+
+Source: thesis on privileged information, section 2.3, eqs 2.4 to 2.9.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from sonoprior.attribution.allocation import Allocation
+from sonoprior.attribution.guided_pass import GuidedPass, guided_pass
+from sonoprior.core.checks import at_least
+from sonoprior.core.errors import ModelError, RecipeError
+from sonoprior.models.head import linear_after_average
+from sonoprior.models.taps import Tap
+
+from .base import Context, Guidance, Objective, Output, Record, Term, averaged
+from .privileged_attribution import agreement, is_flat, to_resolution
+from .settings import PriorGuidedAttributionSettings
+
+
+def privileged_attribution_term(
+    attribution: Tensor, priors: Tensor, present: Tensor, settings: PriorGuidedAttributionSettings
+) -> Term:
+    """Eq 2.9 over the present (image, prior) pairs, as a sum and a count.
+
+    Args:
+        attribution: (n, C, h, w) of the images that have a prior.
+        priors: (n, P, H, W) in [0, 1].
+        present: (n, P), m_p of eq 2.9, for each image and prior.
+        settings: allocation, reduction, statistics, and what an empty prior does.
+    """
+    allocation = Allocation.parse(settings.allocation)
+    maps = allocation.allocate(attribution, priors.shape[1])  # (n, P, m, h, w)
+    wanted = to_resolution(priors, *maps.shape[-2:])
+    directed = present & ~is_flat(wanted)  # an empty prior has no spatial direction
+    agreed = agreement(
+        maps, wanted[:, :, None].expand_as(maps), settings.reduction, settings.statistics
+    ).mean(2)
+    total = -torch.where(directed, agreed, 0).sum()
+    count = directed.sum()
+    monitors = {"agreement": (-float(total.detach()), float(count))}
+    if settings.empty == "suppress":
+        empty = present & (wanted.amax((-2, -1)) == 0)
+        share = torch.where(empty, allocated_share(attribution, maps), 0)
+        total, count = total + share.sum(), count + empty.sum()
+    return Term(total, count, monitors)
+
+
+def allocated_share(attribution: Tensor, maps: Tensor) -> Tensor:
+    """The share of an image's attribution mass that lies on the channels of each prior: (n, P).
+
+    Args:
+        attribution: (n, C, h, w).
+        maps: (n, P, m, h, w), the allocated maps.
+    """
+    channels = attribution.shape[1]
+    each = attribution.abs().mean((1, 2, 3))[:, None] * channels
+    owned = maps.abs().mean((2, 3, 4))
+    return owned / each.clamp(min=torch.finfo(each.dtype).tiny)
+
+
+class PriorGuidance(Objective):
+    """The recipe's objective `prior_guided_attribution`; its weight is the thesis's alpha.
+
+    Args:
+        settings: see `PriorGuidedAttributionSettings`.
+        context: gives the network, its tap and the priors.
+
+    Raises:
+        RecipeError: if there are no priors, or the settings contradict each other or the network.
+        ModelError: if the tail cannot be guided.
+    """
+
+    def __init__(self, settings: PriorGuidedAttributionSettings, context: Context) -> None:
+        super().__init__()
+        if not context.priors:
+            raise RecipeError(
+                "prior_guided_attribution needs priors, but the case set has none of the kind that"
+                " data.priors names; add outlines, boxes or points, or set the objective's weight to 0."
+            )
+        self.settings = settings
+        self.field = f"label.{context.level}"
+        head = linear_after_average(context.network, context.tap, context.example)
+        self.guidance = Guidance(context.tap, settings.batch_norm, head)
+        check_settings(settings)
+
+    def forward(self, output: Output, batch: Record) -> Term:
+        """Eq 2.9 over the images of the batch that have a prior; a zero on the graph if none has."""
+        priors, present = batch.fields["prior"], batch.present["prior"]
+        if output.guided is None:
+            return Term(output.logits.sum() * 0, present.sum() * 0)
+        labels = batch.fields.get(self.field)
+        return guided_term(output.guided, output.logits, priors, present, labels, self.settings)
+
+
+def guided_term(
+    guided: GuidedPass,
+    logits: Tensor,
+    priors: Tensor,
+    present: Tensor,
+    labels: Tensor | None,
+    settings: PriorGuidedAttributionSettings,
+) -> Term:
+    """Attribute the images that have a prior, and compare with it.
+
+    Args:
+        guided: the pass that gave the logits.
+        logits: (B, K).
+        priors: (B, P, H, W).
+        present: (B, P).
+        labels: (B,), for the target "label".
+        settings: of the objective.
+    """
+    rows = present.any(1).nonzero().flatten()
+    if not len(rows):
+        return Term(logits.sum() * 0, present.sum() * 0)
+    maps = guided.attribute(logits, method=settings.method, target=settings.target, labels=labels, rows=rows)
+    return privileged_attribution_term(maps, priors[rows].to(maps.dtype), present[rows], settings)
+
+
+def check_settings(settings: PriorGuidedAttributionSettings) -> None:
+    """Refuse settings that contradict each other.
+
+    Raises:
+        RecipeError: if an empty prior shall be suppressed where no channel is free to take the mass over.
+    """
+    allocation = Allocation.parse(settings.allocation)
+    if settings.empty == "suppress" and allocation.share == 1:
+        raise RecipeError(
+            "empty 'suppress' moves attribution to the free channels, but allocation"
+            f" '{settings.allocation}' leaves none; use 'half', 'quarter' or 'first K'."
+        )
+
+
+class PriorGuidedAttribution(nn.Module):
+    """Guide any classifier in your own training loop.
+
+        guided = PriorGuidedAttribution(model, layer="layer3", alpha=10)
+        for images, labels, outlines in loader:
+            logits, guidance = guided(images, outlines)
+            loss = cross_entropy(logits, labels) + guidance
+            ...
+
+    The model inside is left as it is: train `guided`, then keep and use `model`. For several processes
+    wrap *this* module in DistributedDataParallel; a moving-average copy may be made of it or of the model.
+
+    Args:
+        model: images to logits (B, K), any module.
+        layer: the name of the layer whose output (B, C, h, w) is guided, as in `model.named_modules()`.
+        alpha: the weight of the term (eq 2.6), in the correlation form unless `reduction` says otherwise.
+        **settings: see `PriorGuidedAttributionSettings`: method, target, allocation, batch_norm, reduction,
+            statistics, empty.
+
+    Raises:
+        ModelError: if the model has no such layer.
+        RecipeError: if a setting is not allowed.
+    """
+
+    def __init__(self, model: nn.Module, layer: str, *, alpha: float = 1.0, **settings: str) -> None:
+        super().__init__()
+        self.model = model
+        self.tap = Tap(layer)
+        self.tap.module(model)
+        self.alpha = at_least("alpha", alpha, 0, RecipeError)
+        self.settings = _validated(settings)
+        check_settings(self.settings)
+        self._head: str | None = None
+        self._head_known = False
+
+    def forward(
+        self,
+        images: Tensor,
+        priors: Tensor | None = None,
+        present: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Logits, and alpha times the term of eq 2.9.
+
+        Args:
+            images: (B, ...) as the model takes them.
+            priors: (B, P, H, W) or (B, H, W), in [0, 1]; NaN where there is none. None: nothing is guided.
+            present: (B, P), which priors are there; read off the NaNs if it is not given.
+            labels: (B,), for the target "label".
+
+        Returns:
+            Logits (B, K) and a scalar, averaged over the priors that are present in all processes.
+        """
+        if priors is None or self.alpha == 0:
+            logits = self.model(images)
+            return logits, logits.sum() * 0
+        if not self._head_known:
+            self._head = linear_after_average(self.model, self.tap, images[:2])
+            self._head_known = True
+        maps = priors[:, None] if priors.ndim == 3 else priors
+        there = ~maps.isnan().any((-2, -1)) if present is None else present.to(torch.bool)
+        if there.shape != maps.shape[:2] or len(maps) != len(images):
+            raise ModelError(
+                f"priors must be (B, P, H, W) and present (B, P) for {len(images)} images, but got"
+                f" {tuple(maps.shape)} and {tuple(there.shape)}."
+            )
+        logits, guided = guided_pass(self.model, self.tap, images, self.settings.batch_norm, self._head)
+        maps = torch.where(there[:, :, None, None], maps, 0)
+        term = guided_term(guided, logits, maps, there, labels, self.settings)
+        return logits, self.alpha * averaged(term)
+
+
+def _validated(settings: dict[str, str]) -> PriorGuidedAttributionSettings:
+    from pydantic import ValidationError
+
+    try:
+        return PriorGuidedAttributionSettings.model_validate(settings)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = ".".join(str(part) for part in problem["loc"])
+        raise RecipeError(f"{name}: {problem['msg']}, but got {problem['input']!r}.") from error

@@ -1,0 +1,66 @@
+"""The settings of every objective, one model an objective.
+
+Free of torch, so that a recipe is checked without it.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CrossEntropySettings(_Settings):
+    """Cross-entropy over the labels of one level.
+
+    Attributes:
+        class_weights: "none", or "balanced" (inverse class frequency in the training part, mean 1).
+        smoothing: label smoothing.
+    """
+
+    class_weights: Literal["none", "balanced"] = "none"
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class AttributionSettings(_Settings):
+    """What is attributed, how, and which channels belong to which prior.
+
+    Attributes:
+        method: "grad" (eq 2.3) or "grad_input" (eq 2.4).
+        target: the output that is differentiated: the "sum" of the logits (as printed), the logit of the
+            "label", or of the "predicted" class.
+        allocation: "all" (each channel alone must match), or the channels whose mean must match: "mean",
+            "half", "quarter", "three_quarters", or a number: "first 4".
+        batch_norm: how the batch statistics of the tail enter the attribution: "detached" (each image's
+            map is its own), "running" (the statistics of inference), or "mixed" (as autograd gives it,
+            the images of a batch attribute to each other).
+    """
+
+    method: Literal["grad", "grad_input"] = "grad_input"
+    target: Literal["sum", "label", "predicted"] = "sum"
+    allocation: str = "half"
+    batch_norm: Literal["detached", "running", "mixed"] = "detached"
+
+
+class PriorGuidedAttributionSettings(AttributionSettings):
+    """Prior-Guided Attribution; the objective's weight in the recipe is the thesis's alpha.
+
+    Attributes:
+        reduction: "correlation" (the sum over positions divided by their number, in [-1, 1]), or "sum"
+            (to which the published alphas belong).
+        statistics: "standard" (mean and standard deviation over positions) or "printed" (the printed sums).
+        empty: what a prior that is present but empty does: "skip" (no term) or "suppress" (attribution
+            there is penalised).
+    """
+
+    reduction: Literal["correlation", "sum"] = "correlation"
+    statistics: Literal["standard", "printed"] = "standard"
+    empty: Literal["skip", "suppress"] = "skip"
+
+
+SETTINGS: dict[str, type[_Settings]] = {
+    "cross_entropy": CrossEntropySettings,
+    "prior_guided_attribution": PriorGuidedAttributionSettings,
+}
