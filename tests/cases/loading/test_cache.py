@@ -131,6 +131,17 @@ def test_a_damaged_cache_is_written_anew(sides, tmp_path, damage):
     only(tmp_path)
 
 
+def test_a_damaged_cache_that_cannot_be_removed_is_refused(sides, tmp_path, monkeypatch):
+    def refused(_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    build(sides, tmp_path)
+    (only(tmp_path) / "row.npy").unlink()
+    monkeypatch.setattr(shutil, "rmtree", refused)
+    with pytest.raises(FolderError, match=r"cannot remove the damaged cache .*: Permission denied\."):
+        build(sides, tmp_path)
+
+
 def test_a_cache_that_was_written_meanwhile_but_is_damaged_is_refused(sides, tmp_path, monkeypatch):
     build(sides, tmp_path)
     os.truncate(only(tmp_path) / "row.npy", 3)

@@ -66,7 +66,7 @@ def test_draws_fill_their_ranges_and_no_more():
         (np.degrees(draws.angle), -30, 30),
         (draws.zoom, 1 / 1.5, 1.5),
         (draws.right, -0.1, 0.1),
-        (draws.gain, -0.2, 0.2),
+        (draws.gain, -0.1, 0.1),
         (draws.contrast, 1 / 1.2, 1.2),
         (draws.noise, 0, 0.2),
     ]:

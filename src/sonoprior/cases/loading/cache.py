@@ -21,7 +21,7 @@ from .source import Source
 KIND, FORMAT = "cache", 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cache:
     """The pixels of a case set, ready to be moved, S = ceil(1.5 size).
 
@@ -75,7 +75,7 @@ class Cache:
         if target.exists():
             require(target, KIND, FORMAT)
             if not _complete(target, source):
-                shutil.rmtree(target)
+                _remove(target)
         if not target.exists():
             _write(target, source)
         return cls(case_set, size, priors, names, *_arrays(target, source))
@@ -97,6 +97,13 @@ def _write(target: Path, source: Source) -> None:
     except FolderError:
         if not _complete(target, source):  # else another process has just finished the same cache
             raise
+
+
+def _remove(target: Path) -> None:
+    try:
+        shutil.rmtree(target)
+    except OSError as error:
+        raise FolderError(f"cannot remove the damaged cache {target}: {error.strerror or error}.") from error
 
 
 def _write_arrays(folder: Path, source: Source) -> None:

@@ -11,7 +11,7 @@ from .batch import Batch
 from .shrink import shrink
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RawBatch:
     """B cases of S x S pixels, S one and a half times the training size.
 
