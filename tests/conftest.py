@@ -30,7 +30,13 @@ def write_blobs(folder: Path, cases: int = CASES, **info) -> Path:
             image, disc = blob(rng, bright=number % 2 == 1)
             drawn = {} if number % 3 else {"disc": EMPTY if number == 0 else disc}
             label = {"tone": CLASSES[number % 2]}
-            writer.add(f"case{number:02}", image, labels=label, outlines=drawn, exam=f"e{number // 2 % 9}-{number % 2}")
+            writer.add(
+                f"case{number:02}",
+                image,
+                labels=label,
+                outlines=drawn,
+                exam=f"e{number // 2 % 9}-{number % 2}",
+            )
     return folder
 
 

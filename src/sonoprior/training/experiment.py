@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from sonoprior.attribution.guided_pass import guided_pass
+from sonoprior.attribution.guided import guided_pass
 from sonoprior.core.errors import RecipeError
 from sonoprior.objectives.base import Guidance, Objective, Output, Record, Term, averaged
 

@@ -8,8 +8,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeFloat,
-    PositiveFloat,
     PositiveInt,
     SerializeAsAny,
     ValidationInfo,
@@ -27,6 +25,8 @@ from sonoprior.objectives.settings import SETTINGS
 
 FORMAT = 1
 _VARIANT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+=-]*")
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -136,6 +136,15 @@ class SplitSettings(_Part):
     label_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     seed: Annotated[int, Field(ge=0)] = 0
     keep_duplicates_together: bool = True
+
+    @model_validator(mode="after")
+    def _leaves_training(self) -> "SplitSettings":
+        if self.validation + self.test >= 1:
+            raise ValueError(
+                "validation and test must leave something to train with, but got"
+                f" {self.validation:g} and {self.test:g}"
+            )
+        return self
 
     @property
     def count(self) -> int:

@@ -1,0 +1,109 @@
+import math
+import struct
+
+import pytest
+import torch
+from torch import nn
+
+from sonoprior.core.errors import FolderError
+from sonoprior.training.checkpoint import (
+    Checkpoint,
+    Progress,
+    copied,
+    optimiser_state,
+    restore_optimiser,
+)
+
+
+@pytest.fixture
+def checkpoint():
+    weights = {"layer.weight": torch.arange(6.0).reshape(2, 3), "count": torch.tensor(5)}
+    optimiser = {"0.exp_avg": torch.ones(2, 3), "0.step": torch.tensor(4.0)}
+    row = {"epoch": 1, "train.loss": 0.1 + 0.2, "val.auroc": math.nan}
+    return Checkpoint(Progress(2, 1, 1 / 3, [row]), weights, {"half": torch.ones(3).half()}, optimiser)
+
+
+def test_what_is_saved_comes_back_bit_for_bit(checkpoint, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    checkpoint.save(path)
+    again = Checkpoint.load(path)
+    assert again.progress.best_value == 1 / 3
+    assert again.progress.rows[0]["train.loss"] == 0.1 + 0.2
+    assert math.isnan(again.progress.rows[0]["val.auroc"])
+    for part in ("weights", "best", "optimiser"):
+        kept, came = getattr(checkpoint, part), getattr(again, part)
+        assert kept.keys() == came.keys()
+        assert all(torch.equal(kept[name], came[name]) for name in kept)
+        assert all(kept[name].dtype == came[name].dtype for name in kept)
+
+
+def test_nothing_else_is_left_in_the_folder(checkpoint, tmp_path):
+    checkpoint.save(tmp_path / "checkpoint.safetensors")
+    checkpoint.save(tmp_path / "checkpoint.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+
+
+def damage_header(content: bytes) -> bytes:
+    return b"\xff" + content[1:]
+
+
+def damage_tensor(content: bytes) -> bytes:
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+def drop_metadata(_content: bytes) -> bytes:
+    header = b"{}"
+    return struct.pack("<Q", len(header)) + header
+
+
+@pytest.mark.parametrize(
+    "damage", [damage_header, damage_tensor, drop_metadata, lambda content: content[:-3], lambda _: b""]
+)
+def test_a_damaged_checkpoint_is_refused(checkpoint, tmp_path, damage):
+    path = tmp_path / "checkpoint.safetensors"
+    checkpoint.save(path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(FolderError, match=r"checkpoint\.safetensors is damaged: .*remove it and resume"):
+        Checkpoint.load(path)
+
+
+def test_a_newer_checkpoint_is_refused(checkpoint, tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.safetensors"
+    monkeypatch.setattr("sonoprior.training.checkpoint.FORMAT", 2)
+    checkpoint.save(path)
+    monkeypatch.undo()
+    with pytest.raises(FolderError, match="this checkpoint has format 2"):
+        Checkpoint.load(path)
+
+
+def steps(model: nn.Module, optimiser: torch.optim.Optimizer, count: int) -> None:
+    for _ in range(count):
+        optimiser.zero_grad()
+        model(torch.ones(2, 3)).square().sum().backward()
+        optimiser.step()
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW])
+def test_an_optimiser_goes_on_as_if_it_had_never_stopped(kind):
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    optimiser = kind(model.parameters(), lr=0.1)
+    steps(model, optimiser, 3)
+    kept, weights = optimiser_state(optimiser), copied(model)
+    kept = {name: tensor.clone() for name, tensor in kept.items()}
+    steps(model, optimiser, 2)
+
+    resumed = nn.Linear(3, 2)
+    resumed.load_state_dict(weights)
+    other = kind(resumed.parameters(), lr=0.1)
+    restore_optimiser(other, kept)
+    steps(resumed, other, 2)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), resumed.parameters(), strict=True))
+
+
+def test_a_copy_does_not_change_with_the_module():
+    model = nn.Linear(3, 2)
+    before = copied(model)
+    with torch.no_grad():
+        model.weight.add_(1)
+    assert not torch.equal(before["weight"], model.weight)

@@ -1,0 +1,189 @@
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from sonoprior.core.errors import RecipeError
+from sonoprior.training.recipe_file import (
+    as_yaml,
+    known_keys,
+    load_recipe,
+    recipe_names,
+    take_variant,
+    with_value,
+)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_of_the_project_can_be_used_with_all_its_variants(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.about
+    for variant in recipe.study.variants:
+        take_variant(recipe, variant)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_published_numbers_name_variants_of_their_recipe(name):
+    recipe = load_recipe(name)
+    for table in recipe.published:
+        assert {row["variant"] for row in table.rows} <= set(recipe.study.variants)
+
+
+def test_a_resolved_recipe_reads_back_as_itself(tiny_recipe, tmp_path):
+    recipe = load_recipe(tiny_recipe)
+    (tmp_path / "again.yaml").write_text(as_yaml(recipe))
+    assert load_recipe(tmp_path / "again.yaml") == recipe
+
+
+def test_quick_comes_first_then_changes_then_the_variant(tiny_recipe):
+    assert load_recipe(tiny_recipe).training.epochs == 3
+    assert load_recipe(tiny_recipe, quick=True).training.epochs == 1
+    assert load_recipe(tiny_recipe, quick=True, changes=["training.epochs=7"]).training.epochs == 7
+    changed = load_recipe(tiny_recipe, changes=["objectives.guidance.weight=5"], variant="guided")
+    assert changed.objectives["guidance"].weight == 2
+
+
+def test_values_are_read_as_yaml(tiny_recipe):
+    changes = [
+        "training.learning_rate=1e-3",
+        "data.priors={source: boxes, sigma: 2}",
+        "training.patience=null",
+    ]
+    recipe = load_recipe(tiny_recipe, changes=changes)
+    assert recipe.training.learning_rate == 0.001
+    assert recipe.data.priors is not None
+    assert recipe.data.priors.source == "boxes"
+    assert recipe.training.patience is None
+
+
+def test_what_follows_a_variant_is_one_dotted_key():
+    content = with_value({}, "study.variants.guided.objectives.guidance.weight", 3)
+    assert content == {"study": {"variants": {"guided": {"objectives.guidance.weight": 3}}}}
+    assert with_value({}, "quick.training.epochs", 3) == {"quick": {"training.epochs": 3}}
+    assert with_value({}, "study.variants", {}) == {"study": {"variants": {}}}
+
+
+def test_the_content_handed_over_is_not_changed():
+    content = {"training": {"epochs": 3}}
+    with_value(content, "training.epochs", 5)
+    assert content == {"training": {"epochs": 3}}
+
+
+def test_known_keys_hold_the_settings_of_each_objective(tiny_recipe):
+    keys = known_keys(yaml.safe_load(tiny_recipe.read_text()))
+    assert "objectives.guidance.reduction" in keys
+    assert "objectives.classification.smoothing" in keys
+    assert "data.priors.sigma" in keys
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("trainig.epochs=3", "unknown key 'trainig'. Did you mean 'training'?"),
+        ("training.epoch=3", "unknown key 'training.epoch'. Did you mean 'training.epochs'?"),
+        ("epochs=3", "unknown key 'epochs'. Did you mean 'training.epochs'?"),
+        ("objectives.guidance.alpha=3", "unknown key 'objectives.guidance.alpha'. Known here are"),
+        ("objectives.guidance.wieght=3", "Did you mean 'objectives.guidance.weight'?"),
+        ("objectives.guidence.weight=3", "'objectives.guidence.type' is missing. Did you mean 'guidance'?"),
+        (
+            "objectives.guidance.weight=-1",
+            "objectives.guidance.weight: input should be greater than or equal",
+        ),
+        ("objectives.guidance.weight=.nan", "objectives.guidance.weight"),
+        ("objectives.guidance.type=guide", "objectives.guidance.type must be one of cross_entropy"),
+        ("objectives.guidance=7", "objectives.guidance: "),
+        ("objectives={}", "objectives: dictionary should have at least 1 item"),
+        ("augment.mirrr=1", "Did you mean 'augment.mirror'?"),
+        ("data.priors.sorce=boxes", "Did you mean 'data.priors.source'?"),
+        ("data.priors=null", "prior_guided_attribution needs priors, but data.priors is not set"),
+        ("data.size=1", "data.size: input should be greater than or equal to 16, but got 1."),
+        ("training.monitor=acuracy", "training.monitor must be one of"),
+        ("training.betas=[1, 2]", "training.betas.0: input should be less than 1, but got 1."),
+        ("training.learning_rate=0", "training.learning_rate: input should be greater than 0"),
+        ("training.epochs=many", "training.epochs: input should be a valid integer"),
+        ("study.baseline=first", "baseline must be one of plain, guided, but got 'first'."),
+        ("study.primary=f2", "study.primary must be one of"),
+        ("study.variants={}", "study.variants: "),
+        ("study.variants={../out: {}, plain: {}}", "it names a folder, but got '../out'."),
+        ("study.variants.guided.training.epoch=3", "variant guided: unknown key 'training.epoch'."),
+        ("study.variants.guided.objectives.guidance.weight=-3", "tiny.yaml, variant guided: objectives"),
+        ("split.folds=1", "split.folds: input should be greater than or equal to 2, but got 1."),
+        ("split={validation: 0.6, test: 0.5}", "validation and test must leave something to train with"),
+        ("format=2", "format must be 1 for this version, but got 2."),
+        ("training=3", "training: input should be a valid dictionary"),
+        ("training.epochs", "a setting must have the form key=value, but got 'training.epochs'."),
+        ("=3", "a setting must have the form key=value, but got '=3'."),
+        ("training.epochs=[", "the value of training.epochs is not YAML that can be read: '['."),
+        ("name.of=3", "name.of cannot be set: name holds no further keys."),
+    ],
+)
+def test_a_wrong_setting_is_named(tiny_recipe, change, said):
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(tiny_recipe, changes=[change])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_that_learns_nothing_is_refused(tiny_recipe):
+    changes = ["objectives.classification.weight=0", "objectives.guidance.weight=0"]
+    with pytest.raises(RecipeError, match="at least one objective must have a weight above 0"):
+        load_recipe(tiny_recipe, changes=changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("format: 1\nformat: 1\n", "the key 'format' is given twice"),
+        ("training: {epochs: 3, epochs: 4}", "the key 'epochs' is given twice"),
+        ("a: [", "is not YAML that can be read"),
+        ("a: !!python/object/apply:os.getcwd []", "is not YAML that can be read"),
+        ("just words", "must hold a mapping of keys to values, but got 'just words'."),
+        ("", "must hold a mapping of keys to values, but got None."),
+        ("name: x", "format must be 1 for this version, but got None."),
+        ("format: 1\nobjectives: {a: {type: cross_entropy}}", "the key 'name' is missing."),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused(tmp_path, text, said):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=r"mine\.yaml") as caught:
+        load_recipe(path)
+    assert said in str(caught.value)
+
+
+def test_a_recipe_that_is_not_there(tmp_path):
+    with pytest.raises(RecipeError, match="Did you mean 'busi-pga'"):
+        load_recipe("busi-pgaa")
+    with pytest.raises(RecipeError, match="cannot be read: No such file"):
+        load_recipe(tmp_path / "none.yaml")
+
+
+def test_a_recipe_that_is_not_text(tmp_path):
+    (tmp_path / "latin.yaml").write_bytes("name: Dürer".encode("latin-1"))
+    with pytest.raises(RecipeError, match="must be UTF-8 text"):
+        load_recipe(tmp_path / "latin.yaml")
+
+
+def test_no_quick_form(tiny_recipe):
+    content = yaml.safe_load(tiny_recipe.read_text())
+    del content["quick"]
+    tiny_recipe.write_text(yaml.safe_dump(content))
+    with pytest.raises(RecipeError, match="has no quick form"):
+        load_recipe(tiny_recipe, quick=True)
+
+
+def test_an_unknown_variant(tiny_recipe):
+    with pytest.raises(
+        RecipeError, match=r"the variant must be one of plain, guided, but got 'plan'\. Did you"
+    ):
+        load_recipe(tiny_recipe, variant="plan")
+
+
+def test_recipes_are_checked_without_torch():
+    code = (
+        "import sys; from sonoprior.training.recipe_file import load_recipe, recipe_names;"
+        "[load_recipe(name) for name in recipe_names()]; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
