@@ -58,8 +58,8 @@ class _Hand:
 
     def __init__(self, counts: Counts, shares: NDArray[np.float64]) -> None:
         self._counts = counts
-        # A case of a rare stratum weighs more, so that rare strata are spread as evenly as common ones.
-        self._weights = counts / counts.sum(axis=0)
+        # What counts is the fraction of a stratum that is missing, so rare strata are spread as evenly.
+        self._weights = counts / counts.sum(axis=0) ** 2
         self._small_first = np.argsort(shares, kind="stable")
         self._missing = shares[:, None] * counts.sum(axis=0)  # (parts, strata)
         self.part_of = np.full(len(counts), -1)
@@ -69,8 +69,8 @@ class _Hand:
         self._missing[part] -= self._counts[group]
 
     def neediest(self, group: int) -> int:
-        """The part whose misses fall most, by sum of squares; among equals the one with fewest cases."""
-        needs = np.round(self._missing @ self._weights[group], 9)
+        """The part where the sum of squared misses falls most; among equals the one that misses most cases."""
+        needs = np.round(self._missing @ self._weights[group], 12)
         return int(np.lexsort((self._missing.sum(axis=1), needs))[-1])
 
     def give_one_to_each(self, groups: NDArray[np.integer]) -> bool:

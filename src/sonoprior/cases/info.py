@@ -102,7 +102,7 @@ def check_grouping(where: str, groups: dict[str, list[str]], known: list[str]) -
 
 def _check_names(where: str, names: list[str], reserved: frozenset[str] = frozenset()) -> None:
     for position, name in enumerate(names):
-        if not name.strip() or reserved & set(name):
+        if not name.strip(" .") or reserved & set(name):
             raise DataError(
                 f"{where}: a name must be text without ; @ / \\ or line breaks, but got {name!r}."
             )

@@ -89,13 +89,14 @@ def k_fold(
     ]
 
 
-def given(case_set: CaseSet, validation: float = 0.0, seed: int = 0) -> Split:
+def given(case_set: CaseSet, validation: float = 0.0, seed: int = 0, *, level: str | None = None) -> Split:
     """The split that the case set brings in its column `split`; a case without a part is left out.
 
     Args:
         case_set: the cases.
         validation: where the set has no validation part, the fraction of its training part to take.
         seed: of that.
+        level: whose classes that validation part holds in proportion; the default one, if not given.
 
     Raises:
         DataError: if the column is missing, has no training or no test cases, or cuts a group.
@@ -109,7 +110,7 @@ def given(case_set: CaseSet, validation: float = 0.0, seed: int = 0) -> Split:
             )
     _check_uncut(case_set, split)
     if validation > 0 and not split["validation"].size:
-        train, labels, groups = split["train"], case_set.labels(), case_set.groups()
+        train, labels, groups = split["train"], case_set.labels(level), case_set.groups()
         divided = hold_out(labels[train], groups[train], (1 - validation, validation, 0), seed)
         split |= {part: train[divided[part]] for part in ("train", "validation")}
     return split
