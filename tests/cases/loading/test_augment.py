@@ -55,12 +55,14 @@ def draws_of(**values):
 
 def test_outline_and_image_move_together():
     images, outlines = blobs(200)
-    batch = augmentation(MOVE)(raw_batch(images, outlines), epoch=0)
-    seen, drawn = batch["image"] > 0.5, batch["prior"] > 0.5
+    rows = list(range(1, 200, 3))  # as with real outlines, on some images only
+    raw = raw_batch(images, outlines[rows], rows=rows)
+    batch = augmentation(MOVE)(raw, epoch=0)
+    seen, drawn = batch["image"][rows] > 0.5, batch["prior"][rows] > 0.5
     overlap = (seen & drawn).sum((1, 2, 3)) / (seen | drawn).sum((1, 2, 3))
     assert overlap.min() > 0.9
-    untouched = plain(raw_batch(images, outlines), SIZE)
-    moved = (drawn ^ (untouched["prior"] > 0.5)).sum((1, 2, 3)) / drawn.sum((1, 2, 3))
+    untouched = plain(raw, SIZE)["prior"][rows] > 0.5
+    moved = (drawn ^ untouched).sum((1, 2, 3)) / drawn.sum((1, 2, 3))
     assert moved.median() > 0.3
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sonoprior.cases import CaseSet, PriorSpec
-from sonoprior.cases.loading import Cache, cache
+from sonoprior.cases.loading import Cache, cache, source
 from sonoprior.cases.loading.rows import RowWriter, open_rows
 from sonoprior.core.errors import DataError, FolderError, RecipeError
 
@@ -175,6 +175,22 @@ def test_a_size_too_small_and_a_set_without_cases_are_refused(sides, tmp_path):
         build(sides, tmp_path, size=8)
     with pytest.raises(DataError, match="has no cases to load"):
         build(sides.subset([]), tmp_path)
+
+
+def test_few_cases_are_held_in_memory_at_once(sides, tmp_path, monkeypatch):
+    read, most = [], []
+    original_read, original_append = CaseSet.read_image, RowWriter.append
+    monkeypatch.setattr(source, "_AHEAD", 2)
+    monkeypatch.setattr(CaseSet, "read_image", lambda *given: read.append(1) or original_read(*given))
+
+    def append(self, row):
+        most.append(len(read) - len(most))
+        original_append(self, row)
+
+    monkeypatch.setattr(RowWriter, "append", append)
+    built = build(sides, tmp_path, priors=None)
+    assert len(read) == len(most) == len(built.images)
+    assert max(most) <= 2 * os.cpu_count()
 
 
 def test_an_image_that_cannot_be_read_leaves_nothing_behind(make_sides, tmp_path):

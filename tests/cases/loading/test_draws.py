@@ -57,6 +57,12 @@ def test_a_draw_depends_on_seed_epoch_position_and_repeat_and_on_nothing_else():
     assert len(set(angles)) == len(angles)
 
 
+def test_every_amount_has_a_draw_of_its_own():
+    draws = draw(AugmentSpec(mirror=0.5, flip_vertical=0.5), 0, 0, *at(np.arange(5000)))
+    amounts = np.array([np.asarray(value, float) for value in vars(draws).values()])
+    assert np.abs(np.corrcoef(amounts) - np.eye(13)).max() < 0.06
+
+
 def test_draws_fill_their_ranges_and_no_more():
     spec = AugmentSpec(mirror=0.25, rotate=30, zoom=0.5, translate=0.1, noise=0.2)
     draws = draw(spec, 0, 0, *at(np.arange(5000)))
