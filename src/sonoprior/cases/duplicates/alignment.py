@@ -19,12 +19,12 @@ from .texture import texture, tissue
 Picture: TypeAlias = NDArray[np.uint8]
 Warp: TypeAlias = NDArray[np.float32]
 
-SAME = 0.8
+SAME = 0.75
 """The least aligned correlation of near-duplicates; measured, see docs/results/duplicates.md."""
 
 _COARSE = 32
 _FIELD = 12  # neighbourhoods side by side in which contrast is made local
-_WORTH_A_CLOSER_LOOK = 0.7  # coarse correlation; above SAME for every true pair measured
+_WORTH_A_CLOSER_LOOK = 0.5  # coarse correlation; fine speckle is hard to align coarsely
 _LEAST_OVERLAP = 0.6  # of the area: less is a coincidence between two corners
 _STEPS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 1e-3)
 _SMOOTHING = 5  # pixels of the Gaussian filter that the alignment uses
