@@ -394,6 +394,12 @@ def write_two(folder: Path, second: dict) -> None:
         writer.add(**second)
 
 
+def write_and_stop(folder: Path) -> None:
+    with CaseSetWriter(folder, INFO) as writer:
+        writer.add("a", GREY)
+        raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize(
     ("case", "message"),
     [
@@ -422,10 +428,8 @@ def test_a_wrong_case_leaves_nothing_behind(tmp_path, case, message):
 def test_no_case_and_an_interruption_leave_nothing_behind(tmp_path):
     with pytest.raises(DataError, match="the table must hold at least one case"):
         CaseSetWriter(tmp_path / "set", INFO).__enter__().__exit__(None, None, None)
-    writer = CaseSetWriter(tmp_path / "set", INFO).__enter__()
-    writer.add("a", GREY)
     with pytest.raises(KeyboardInterrupt):
-        writer.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+        write_and_stop(tmp_path / "set")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,7 +12,7 @@ from sonoprior.core.errors import DataError
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
-    from sonoprior.cases.importers import ImportReport, LeftOut
+    from sonoprior.cases.importers import ImportReport
 
 _MOST_LINES = 20
 
@@ -52,9 +52,9 @@ def import_set(
     if as_json:
         print_json(asdict(report) | {"out": str(out)})
         return
-    print_table(f"{report.name}: {report.cases} cases in {out}", ("", "cases"), _counts(report))
-    if report.left_out:
-        _print_left_out(report.left_out)
+    print_table(f"{report.name}: {report.cases} cases", ("", "cases"), _counts(report))
+    _print_left_out([fault.reason for fault in report.left_out])
+    print(f"case set: {out}")
 
 
 def _counts(report: "ImportReport") -> Iterator[tuple[str, int]]:
@@ -64,10 +64,11 @@ def _counts(report: "ImportReport") -> Iterator[tuple[str, int]]:
     yield "left out", len(report.left_out)
 
 
-def _print_left_out(left_out: "Sequence[LeftOut]") -> None:
-    print_table("Left out", ("what", "why"), [(fault.what, fault.reason) for fault in left_out[:_MOST_LINES]])
-    if len(left_out) > _MOST_LINES:
-        print(f"and {len(left_out) - _MOST_LINES} more; --json lists them all")
+def _print_left_out(reasons: Sequence[str]) -> None:
+    for reason in reasons[:_MOST_LINES]:
+        print(f"left out: {reason}")
+    if len(reasons) > _MOST_LINES:
+        print(f"left out: {len(reasons) - _MOST_LINES} more; --json lists them all")
 
 
 def _pair(text: str) -> tuple[str, str]:

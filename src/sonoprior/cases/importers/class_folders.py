@@ -28,13 +28,12 @@ def find_cases(source: Path, options: ImportOptions) -> Findings:
         DataError: if there is no image, or another option is given.
     """
     options.only("folder", "masks")
-    masks = require_folder(options.masks) if options.masks else require_folder(source) / MASKS
-    images = _images(source, masks)
+    images = _images(require_folder(source), options.masks)
     if not images:
         raise DataError(
             f"{source} must hold a folder with images for each class, but has no image in a folder."
         )
-    outlines = _by_stem(masks)
+    outlines = _by_stem(require_folder(options.masks) if options.masks else source / MASKS)
     names = names_without_suffix([path.relative_to(source) for path in images])
     cases = [_found(source / path, path, name, outlines) for path, name in names.items()]
     info = {
@@ -47,11 +46,12 @@ def find_cases(source: Path, options: ImportOptions) -> Findings:
     return Findings(make_info(info, str(source)), cases, left_out)
 
 
-def _images(source: Path, masks: Path) -> list[Path]:
-    folders = [path for path in source.iterdir() if path.is_dir() and path.resolve() != masks.resolve()]
-    visible = [path for path in folders if not path.name.startswith(".")]
-    ordered = sorted(visible, key=lambda path: reading_order(path.name))
-    return [image for folder in ordered for image in image_files(folder)]
+def _images(source: Path, masks: Path | None) -> list[Path]:
+    """The images in the folders of the classes, class by class."""
+    no_classes = {path.resolve() for path in (source / MASKS, masks) if path}
+    folders = [path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    classes = sorted(folders, key=lambda path: reading_order(path.name))
+    return [image for path in classes if path.resolve() not in no_classes for image in image_files(path)]
 
 
 def _by_stem(masks: Path) -> dict[Path, list[Path]]:

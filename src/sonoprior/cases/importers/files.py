@@ -29,13 +29,13 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(visible, key=lambda path: reading_order(path.as_posix()))
 
 
-def reading_order(name: str) -> list[tuple[int, str]]:
+def reading_order(name: str) -> list[tuple[bool, int, str]]:
     """A key that sorts names as people do: "image 9" before "image 10".
 
     >>> sorted(["b10", "b9", "a"], key=reading_order)
     ['a', 'b9', 'b10']
     """
-    return [(int(digits or 0), text) for digits, text in re.findall(r"(\d+)|(\D+)", name)]
+    return [(bool(text), int(digits or 0), text) for digits, text in re.findall(r"(\d{1,18})|(\D+)", name)]
 
 
 def names_without_suffix(paths: Sequence[Path]) -> dict[Path, str]:
