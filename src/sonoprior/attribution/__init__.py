@@ -4,8 +4,8 @@ from importlib import import_module
 from typing import Any
 
 _LAZY = {
-    "GuidedPass": "guided_pass",
-    "guided_pass": "guided_pass",
+    "GuidedPass": "guided",
+    "guided_pass": "guided",
     "attribution_maps": "maps",
     "integrated_gradients": "integrated",
 }

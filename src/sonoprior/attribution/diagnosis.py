@@ -7,12 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from sonoprior.core.errors import ModelError
 from sonoprior.models.head import linear_after_average
 from sonoprior.models.taps import Tap, inference
 
 from .gradients import Method
-from .guided_pass import guided_pass
+from .guided import guided_pass
 
 # What may stand between a map and a max-pool without changing that the pool reads the map.
 _POINTWISE = {"relu", "relu_", "batch_norm", "dropout", "clone", "silu", "gelu", "leaky_relu"}
@@ -87,10 +86,9 @@ def _why_not_guided(model: nn.Module, tap: Tap, images: Tensor, head: str | None
     with inference(model), torch.enable_grad():
         logits, guided = guided_pass(model, tap, images, closed_head=head)
         try:
-            maps = guided.attribute(logits)
-            torch.autograd.grad(maps.square().sum(), parameters, allow_unused=True)
-        except (RuntimeError, ModelError) as error:
-            if "derivative" not in str(error) and not isinstance(error, ModelError):
+            torch.autograd.grad(guided.attribute(logits).square().sum(), parameters, allow_unused=True)
+        except RuntimeError as error:
+            if "derivative" not in str(error):
                 raise
             return str(error)
     return ""

@@ -9,7 +9,7 @@ from sonoprior.models.taps import Tap, inference
 
 from .allocation import Allocation
 from .gradients import Method, Target
-from .guided_pass import guided_pass
+from .guided import guided_pass
 
 
 @dataclass(frozen=True)

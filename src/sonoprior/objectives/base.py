@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from sonoprior.attribution.guided_pass import BatchNorm, GuidedPass
+from sonoprior.attribution.guided import BatchNorm, GuidedPass
 from sonoprior.models.taps import Tap
 
 

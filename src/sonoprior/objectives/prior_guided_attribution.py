@@ -3,14 +3,16 @@
 Source: thesis on privileged information, section 2.3, eqs 2.4 to 2.9.
 """
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 
 from sonoprior.attribution.allocation import Allocation
-from sonoprior.attribution.guided_pass import GuidedPass, guided_pass
+from sonoprior.attribution.diagnosis import diagnose
+from sonoprior.attribution.guided import GuidedPass, guided_pass
 from sonoprior.core.checks import at_least
 from sonoprior.core.errors import ModelError, RecipeError
-from sonoprior.models.head import linear_after_average
 from sonoprior.models.taps import Tap
 
 from .base import Context, Guidance, Objective, Output, Record, Term, averaged
@@ -41,22 +43,23 @@ def privileged_attribution_term(
     monitors = {"agreement": (-float(total.detach()), float(count))}
     if settings.empty == "suppress":
         empty = present & (wanted.amax((-2, -1)) == 0)
-        share = torch.where(empty, allocated_share(attribution, maps), 0)
+        share = torch.where(empty, allocated_share(attribution, allocation, priors.shape[1]), 0)
         total, count = total + share.sum(), count + empty.sum()
     return Term(total, count, monitors)
 
 
-def allocated_share(attribution: Tensor, maps: Tensor) -> Tensor:
+def allocated_share(attribution: Tensor, allocation: Allocation, priors: int) -> Tensor:
     """The share of an image's attribution mass that lies on the channels of each prior: (n, P).
 
     Args:
         attribution: (n, C, h, w).
-        maps: (n, P, m, h, w), the allocated maps.
+        allocation: which channels belong to which prior.
+        priors: P.
     """
-    channels = attribution.shape[1]
-    each = attribution.abs().mean((1, 2, 3))[:, None] * channels
-    owned = maps.abs().mean((2, 3, 4))
-    return owned / each.clamp(min=torch.finfo(each.dtype).tiny)
+    mass = attribution.abs().sum((2, 3))
+    per_prior = allocation.per_prior(mass.shape[1], priors)
+    owned = mass[:, : per_prior * priors].unflatten(1, (priors, per_prior)).sum(2)
+    return owned / mass.sum(1, keepdim=True).clamp(min=torch.finfo(mass.dtype).tiny)
 
 
 class PriorGuidance(Objective):
@@ -80,9 +83,9 @@ class PriorGuidance(Objective):
             )
         self.settings = settings
         self.field = f"label.{context.level}"
-        head = linear_after_average(context.network, context.tap, context.example)
-        self.guidance = Guidance(context.tap, settings.batch_norm, head)
         check_settings(settings)
+        head = examined(context.network, context.tap, context.example, settings)
+        self.guidance = Guidance(context.tap, settings.batch_norm, head)
 
     def forward(self, output: Output, batch: Record) -> Term:
         """Eq 2.9 over the images of the batch that have a prior; a zero on the graph if none has."""
@@ -116,6 +119,42 @@ def guided_term(
         return Term(logits.sum() * 0, present.sum() * 0)
     maps = guided.attribute(logits, method=settings.method, target=settings.target, labels=labels, rows=rows)
     return privileged_attribution_term(maps, priors[rows].to(maps.dtype), present[rows], settings)
+
+
+def examined(
+    model: nn.Module, tap: Tap, images: Tensor, settings: PriorGuidedAttributionSettings
+) -> str | None:
+    """Try the tap before training; warn of what makes guidance degenerate there.
+
+    Returns:
+        The linear layer of the closed form, if there is one.
+
+    Raises:
+        ModelError: if the loss cannot be differentiated through the attribution.
+    """
+    found = diagnose(model, tap, images)
+    if not found.guided:
+        raise ModelError(
+            f"tap '{tap.layer}' cannot be guided, because of what follows it: {found.reason}; use a later"
+            " tap or another backbone (`sonoprior models taps NAME` lists what can be guided)."
+        )
+    _refuse_synchronised(model, settings)
+    for warning in found.warnings(settings.method):
+        warnings.warn(f"tap '{tap.layer}': {warning}", GuidanceWarning, stacklevel=3)
+    return found.closed_head
+
+
+def _refuse_synchronised(model: nn.Module, settings: PriorGuidedAttributionSettings) -> None:
+    if settings.batch_norm == "detached" and any(
+        isinstance(layer, nn.SyncBatchNorm) for layer in model.modules()
+    ):
+        raise ModelError(
+            "batch_norm 'detached' does not reach into SyncBatchNorm; use BatchNorm, or batch_norm 'running'."
+        )
+
+
+class GuidanceWarning(UserWarning):
+    """Guidance as asked for will do little, for a reason that the network's form gives."""
 
 
 def check_settings(settings: PriorGuidedAttributionSettings) -> None:
@@ -165,7 +204,7 @@ class PriorGuidedAttribution(nn.Module):
         self.settings = _validated(settings)
         check_settings(self.settings)
         self._head: str | None = None
-        self._head_known = False
+        self._examined = False
 
     def forward(
         self,
@@ -188,9 +227,9 @@ class PriorGuidedAttribution(nn.Module):
         if priors is None or self.alpha == 0:
             logits = self.model(images)
             return logits, logits.sum() * 0
-        if not self._head_known:
-            self._head = linear_after_average(self.model, self.tap, images[:2])
-            self._head_known = True
+        if not self._examined:
+            self._head = examined(self.model, self.tap, images[:2], self.settings)
+            self._examined = True
         maps = priors[:, None] if priors.ndim == 3 else priors
         there = ~maps.isnan().any((-2, -1)) if present is None else present.to(torch.bool)
         if there.shape != maps.shape[:2] or len(maps) != len(images):

@@ -6,7 +6,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sonoprior.core.errors import ModelError
 from sonoprior.models.taps import Tap, inference
 
 from .gradients import Method, Target, attribution, target_weights
@@ -63,9 +62,6 @@ class GuidedPass:
             target: which output is differentiated.
             labels: (B,), for the target "label".
             rows: the images (n,) whose attribution is wanted; None for all.
-
-        Raises:
-            ModelError: if the tail has no second derivative.
         """
         every = torch.arange(len(logits), device=logits.device) if rows is None else rows
         weights = target_weights(logits, target, labels)
@@ -91,7 +87,7 @@ class GuidedPass:
             self._state.rows = rows
         self._state.attributing = True
         try:
-            return _differentiate(logits, self.features, weights, self._tap)[rows]
+            return _differentiate(logits, self.features, weights)[rows]
         finally:
             self._state.attributing = False
             self._state.rows = None
@@ -99,16 +95,11 @@ class GuidedPass:
     def _replayed_gradient(self, weights: Tensor, features: Tensor, rows: Tensor) -> Tensor:
         """The tail once more on the same features, as it runs at inference."""
         logits = replay(self._model, self._tap, self._images[rows], features)
-        return _differentiate(logits, features, weights, self._tap)
+        return _differentiate(logits, features, weights)
 
 
-def _differentiate(logits: Tensor, features: Tensor, seed: Tensor, tap: Tap) -> Tensor:
-    try:
-        return torch.autograd.grad(logits, features, seed, create_graph=True)[0]
-    except RuntimeError as error:
-        if "derivative for" not in str(error):
-            raise
-        raise ModelError(f"the layers after tap '{tap.layer}' cannot be guided: {error}.") from error
+def _differentiate(logits: Tensor, features: Tensor, seed: Tensor) -> Tensor:
+    return torch.autograd.grad(logits, features, seed, create_graph=True)[0]
 
 
 def replay(model: nn.Module, tap: Tap, images: Tensor, features: Tensor) -> Tensor:
