@@ -79,7 +79,7 @@ def outlined(picture: RGB | Grey, masks: Sequence[NDArray[np.bool_] | None], wid
             size = drawn.shape[:2]
             raise ValueError(f"a mask must have the size of the picture {size}, but got {mask.shape}.")
         edges, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(drawn, edges, -1, _rgb(colour_of(position)), line, cv2.LINE_AA)
+        cv2.drawContours(drawn, edges, -1, _rgb(colour_of(position)), line)
     return drawn
 
 

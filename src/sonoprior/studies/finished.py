@@ -110,6 +110,15 @@ class FinishedRun:
         Raises:
             FolderError: if the file is damaged.
         """
+        if part not in self._read_parts:
+            self._read_parts[part] = self._read_part(part)
+        return self._read_parts[part]
+
+    @cached_property
+    def _read_parts(self) -> dict[str, Predictions]:
+        return {}
+
+    def _read_part(self, part: str) -> Predictions:
         table = _part(self._predictions, part)
         place = {name: number for number, name in enumerate(self.classes)}
         labels = [str(label) for label in table["label"]]

@@ -35,8 +35,9 @@ def the_answer(results: StudyResults) -> Blocks:
     if results.missing:
         planned = len(results.every_run) + len(results.missing)
         text = (
-            f"This study is not complete: {len(results.missing)} of {planned} runs are missing"
-            f" ({listed(results.missing, 6)}). What follows is of the others."
+            f"This study is not complete: {len(results.missing)} of {planned} runs"
+            f" {'is' if len(results.missing) == 1 else 'are'} missing ({listed(results.missing, 6)})."
+            " What follows is of the others."
         )
         blocks.append(Note(text, "warning"))
     blocks += [Paragraph(text) for text in (choice(results),) if text]
@@ -184,7 +185,7 @@ def published(results: StudyResults, table: PublishedTable) -> Blocks:
         "Published numbers stand beside ours and enter no computation; their data, splits, weights and"
         " protocol may differ."
     )
-    return [note, tables.published_table(results, table)]
+    return [Paragraph(table.about), note, tables.published_table(results, table)]
 
 
 def how_it_was_made(results: StudyResults, case_set: CaseSet | None) -> Blocks:

@@ -137,8 +137,8 @@ def published_table(results: StudyResults, published: PublishedTable) -> Table:
         [*(_cell(row.get(key)) for key in keys), _ours(results, row.get("variant"), measure)]
         for row in published.rows
     ]
-    caption = f"Table {published.table}, {published.metric}. {published.about}"
-    return Table([*keys, "this study"], rows, caption)
+    ours = f"this study: {published.metric if measure is None else heading(measure)}"
+    return Table([*keys, ours], rows)
 
 
 def _cell(value: str | float | None) -> str:

@@ -1,0 +1,115 @@
+import io
+import xml.etree.ElementTree as ET
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from sonoprior.render import plots
+from sonoprior.render.pictures import data_uri
+
+NAMES = ["plain", "alpha 1", "alpha 10"]
+SHADE = plots.colours(NAMES, "plain")
+
+
+def every_plot():
+    rng = np.random.default_rng(0)
+    bins = plots.Bins([np.nan, 0.5, 0.9], [np.nan, 0.4, 0.9], [0, 3, 7])
+    return {
+        "differences": plots.differences(
+            [plots.Estimate("a", 2.0, 1.0, 3.0), plots.Estimate("b", 1.0, -1.0, 3.0)], "x"
+        ),
+        "paired": plots.paired(
+            {"plain": [1.0, 2.0], "alpha 1": [2.0, np.nan]}, ["fold 0", "fold 1"], "accuracy, %"
+        ),
+        "curves": plots.curves({"loss": {name: rng.random((2, 5)) for name in NAMES}}, SHADE),
+        "confusion": plots.confusion([[3, 1], [0, 0]], ["benign", "malignant"]),
+        "many classes": plots.confusion(np.eye(12), [f"class {k}" for k in range(12)]),
+        "reliability": plots.reliability({"plain": bins}, SHADE),
+        "by_class": plots.by_class(
+            {name: [0.5, np.nan] for name in NAMES}, ["a", "b"], SHADE, "inside", [0.1, 0.2]
+        ),
+    }
+
+
+PLOTS = every_plot()
+
+
+def numbers(name):
+    return pd.read_csv(io.StringIO(PLOTS[name].csv))
+
+
+def words(name):
+    return "".join(ET.fromstring(PLOTS[name].svg).itertext())
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_every_plot_is_an_svg_that_a_page_takes_with_its_numbers_as_csv(name):
+    assert data_uri(PLOTS[name].svg).startswith("data:image/svg+xml;base64,")
+    assert ET.fromstring(PLOTS[name].svg).tag.endswith("svg")
+    assert len(PLOTS[name].svg) < 150_000
+    assert len(numbers(name)) > 0
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_plot_is_the_same_every_time(name):
+    assert every_plot()[name] == PLOTS[name]
+
+
+def test_plots_leave_the_global_style_alone():
+    before = dict(mpl.rcParams)
+    every_plot()
+    assert dict(mpl.rcParams) == before
+
+
+def test_the_difference_plot_says_each_name_and_number():
+    assert all(text in words("differences") for text in ("a", "b", "+2.0", "+1.0"))
+    assert numbers("differences").to_dict("records")[0] == {
+        "name": "a",
+        "value": 2.0,
+        "low": 1.0,
+        "high": 3.0,
+    }
+
+
+def test_an_interval_around_zero_is_grey_and_another_is_blue():
+    svg = plots.differences([plots.Estimate("a", 2.0, 1.0, 3.0)], "x").svg.decode()
+    assert plots.COLOURS[0].lower() in svg
+    around = plots.differences([plots.Estimate("b", 1.0, -1.0, 3.0)], "x").svg.decode()
+    assert plots.GREY in around
+    assert plots.COLOURS[0].lower() not in around
+
+
+def test_a_missing_run_is_an_empty_cell_in_the_numbers():
+    table = numbers("paired")
+    assert table["run"].tolist() == ["fold 0", "fold 1"]
+    assert np.isnan(table["alpha 1"][1])
+
+
+def test_curves_end_where_runs_end():
+    rows = np.array([[1.0, 2.0, 3.0], [3.0, np.nan, np.nan]])
+    table = pd.read_csv(io.StringIO(plots.curves({"loss": {"plain": rows}}, SHADE).csv))
+    assert table["mean"].tolist() == [2, 2, 3]
+    assert table["runs"].tolist() == [2, 1, 1]
+    assert table["std"].tolist() == pytest.approx([np.sqrt(2), 0, 0], rel=1e-4)
+
+
+def test_a_confusion_matrix_shows_shares_of_the_true_class_and_cases():
+    assert "75 %" in words("confusion")
+    assert "(3)" in words("confusion")
+    assert numbers("confusion").to_dict("list") == {
+        "true": ["benign", "malignant"],
+        "benign": [3, 0],
+        "malignant": [1, 0],
+    }
+
+
+def test_the_baseline_is_grey_and_the_others_differ():
+    assert SHADE["plain"] == plots.GREY
+    assert len(set(SHADE.values())) == 3
+
+
+def test_the_legend_names_each_outline():
+    text = "".join(ET.fromstring(plots.overlay_legend({"lesion": "#56B4E9", "sac": "#00C08B"})).itertext())
+    assert all(name in text for name in ("looked: low to high", "lesion", "sac"))

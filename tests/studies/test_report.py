@@ -1,0 +1,206 @@
+import base64
+import re
+import shutil
+from html.parser import HTMLParser
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+
+from made_study import SMALL, FakePredictor, Made, write_cases, write_study
+from sonoprior.cases import CaseSet
+from sonoprior.core.errors import DataError
+from sonoprior.studies import StudyResults, run_report, study_report
+
+
+class Words(HTMLParser):
+    """The text of a page, its headings, links, pictures, and the first cell of each table row."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.text, self.links, self.sources, self.headings, self.first_cells = "", [], [], [], []
+        self._within, self._row_begins = "", False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        if tag == "img":
+            assert found["alt"], "every picture is described"
+            self.sources.append(found["src"])
+        if "href" in found:
+            self.links.append(found)
+        self._row_begins = tag == "tr" or (self._row_begins and tag == "td")
+        self._within = tag
+
+    def handle_data(self, data):
+        if self._within != "style":
+            self.text += data
+        if self._within == "h2":
+            self.headings.append(data)
+        if self._within == "td" and self._row_begins:
+            self.first_cells.append(data)
+        if data.strip():
+            self._within, self._row_begins = "", False
+
+
+@pytest.fixture(scope="module")
+def page(made, tmp_path_factory):
+    """The report of the made study."""
+    out = tmp_path_factory.mktemp("report") / "report.html"
+    study_report(StudyResults.read(made.study), made.case_set, out, load=made.load)
+    return out.read_text()
+
+
+@pytest.fixture(scope="module")
+def words(page):
+    """What stands in it."""
+    return Words(page)
+
+
+def test_the_page_opens_without_a_network(page, words):
+    assert words.sources
+    assert all(source.startswith("data:image/") for source in words.sources)
+    assert all(link["href"].startswith(("#", "data:text/csv")) for link in words.links)
+    assert "<script" not in page
+    assert "<link" not in page
+    assert not re.findall(r"https?://", page)
+
+
+def test_the_answer_stands_first(words):
+    assert words.headings[0] == "The answer"
+    answer = words.text.index("alpha-10 reached a balanced accuracy")
+    assert answer < words.text.index("Data: made lesions")
+    assert "The interval leaves zero out" in words.text
+
+
+def test_every_section_is_there(words):
+    assert words.headings == [
+        "The answer",
+        "What was compared",
+        "Did it look there",
+        "Where it looked",
+        "Every measure",
+        "Class by class and how sure",
+        "Learning curves",
+        "Errors",
+        "Published: table 2.8",
+        "How this page was made",
+    ]
+
+
+def test_simulated_data_are_called_so(words):
+    assert "Simulated data" in words.text
+    assert "Research use only; not a diagnosis." in words.text
+
+
+def test_published_numbers_stand_beside_with_their_own_column(words):
+    assert "81.88" in words.text
+    assert "this study: accuracy, %" in words.text
+    assert "Another network, other weights, other splits." in words.text
+
+
+def test_every_plot_has_its_numbers(words):
+    files = {link["download"]: unquote(link["href"]) for link in words.links if "download" in link}
+    assert {
+        "differences.csv",
+        "runs.csv",
+        "localisation.csv",
+        "results.csv",
+        "confusion-plain.csv",
+        "confusion-alpha-10.csv",
+        "reliability.csv",
+        "learning-curves.csv",
+    } <= set(files)
+    assert "plain" in files["runs.csv"]
+    assert "difference_low" in files["results.csv"]
+
+
+def test_the_gallery_shows_variants_side_by_side_with_the_free_channels(words):
+    for name in ("image", "outline", "plain", "alpha-1", "alpha-10", "free channels", "outlined as empty"):
+        assert name in words.text
+    # six cases: image, outline where there is one, and for each of three variants two maps
+    jpegs = [source for source in words.sources if source.startswith("data:image/jpeg")]
+    assert len(jpegs) >= 6 * (1 + 2 * 3)
+    assert base64.b64decode(jpegs[0].split(",")[1]).startswith(b"\xff\xd8")
+
+
+def test_errors_have_their_images_and_the_page_stays_small(page, words):
+    assert re.search(r"plain: the \d+ of \d+ wrong cases that it was most sure of", words.text)
+    assert re.search(r"Of 90 test cases, \d+ are wrong in plain and right in alpha-10", words.text)
+    assert len(page) < 3_000_000
+
+
+def test_the_command_and_the_recipe_are_there(made, words):
+    assert f"sonoprior study {made.study}/recipe.yaml --data {made.cases} --out {made.study}" in words.text
+    assert "made-pga" in words.text
+    assert "torch" in words.text
+
+
+def test_the_page_is_the_same_every_time(small, tmp_path):
+    pages = [
+        study_report(
+            StudyResults.read(small.study), small.case_set, tmp_path / name, load=small.load
+        ).read_text()
+        for name in ("one.html", "two.html")
+    ]
+    assert pages[0] == pages[1]
+
+
+def test_several_priors_have_a_row_each(tmp_path):
+    cases = write_cases(tmp_path / "cases", 24, zones=("sac", "embryo"))
+    recipe = {**SMALL, "data": {"size": 64, "priors": {"source": "outlines", "grouping": "each"}}}
+    made = Made(cases, write_study(tmp_path / "study", CaseSet.open(cases), recipe))
+    out = study_report(StudyResults.read(made.study), made.case_set, load=made.load)
+    assert out == made.study / "report.html"
+    rows = [row for row in Words(out.read_text()).first_cells if row in {"sac", "embryo", "free channels"}]
+    assert rows == ["sac", "embryo", "free channels"] * 6
+
+
+def test_a_report_without_the_case_set_says_so_and_has_no_images(small, tmp_path):
+    out = study_report(StudyResults.read(small.study), out=tmp_path / "report.html")
+    found = Words(out.read_text())
+    assert found.text.count("so it shows no images") == 2
+    assert not [source for source in found.sources if source.startswith("data:image/jpeg")]
+
+
+def test_an_unfinished_study_warns(small, tmp_path):
+    study = write_study(tmp_path / "study", small.case_set, SMALL, leave_out=1)
+    out = study_report(StudyResults.read(study), small.case_set, load=small.load)
+    assert "This study is not complete: 1 of 4 runs is missing (" in Words(out.read_text()).text
+
+
+def test_a_study_of_the_baseline_without_outlines_has_a_report(small, tmp_path):
+    study = shutil.copytree(small.study, tmp_path / "study")
+    shutil.rmtree(study / "runs" / "alpha-10")
+    for path in study.glob("runs/*/*/localisation.csv"):
+        path.write_text(path.read_text().splitlines()[0] + "\n")
+    text = Words(study_report(StudyResults.read(study), small.case_set, load=small.load).read_text()).text
+    assert "Nothing can be compared yet" in text
+    assert "Not measured: no test case has an outline" in text
+
+
+def test_a_single_run_has_a_report(small, tmp_path):
+    run = small.study / "runs/alpha-10/fold1-seed0"
+    found = Words(run_report(run, tmp_path / "run.html", small.case_set, small.load).read_text())
+    assert found.headings[0] == "What it can do"
+    assert "It reached a balanced accuracy of" in found.text
+    assert "alpha-10, fold 1, seed 0" in found.text
+    assert all(source.startswith("data:image/") for source in found.sources)
+
+
+def test_maps_without_free_channels_have_no_row_for_them(small, tmp_path):
+    class NothingFree(FakePredictor):
+        def _looked(self, image):
+            found = super()._looked(image)
+            return type(found)(found.prediction, found.maps, np.zeros_like(found.free))
+
+    run = small.study / "runs/alpha-10/fold0-seed0"
+    out = run_report(run, tmp_path / "run.html", small.case_set, NothingFree)
+    assert "free channels" not in Words(out.read_text()).text
+
+
+def test_another_case_set_is_refused(small, tmp_path):
+    other = small.case_set.subset([0, 1, 2])
+    with pytest.raises(DataError, match="must hold the cases of the runs, but it has no case 'case-"):
+        run_report(small.study / "runs/plain/fold0-seed0", tmp_path / "run.html", other, small.load)
+    assert not (tmp_path / "run.html").exists()
