@@ -73,7 +73,7 @@ def draw_adnexa(rng: np.random.Generator, uterus: Uterus, side: int, ovulated: b
 
 
 def _ovary(rng: np.random.Generator, uterus: Uterus, side: int) -> Ellipsoid:
-    semi = np.array([rng.uniform(9, 13), rng.uniform(8, 12), rng.uniform(13, 19)])
+    semi = np.array([rng.uniform(10, 14), rng.uniform(9, 13), rng.uniform(14, 20)])
     away = max(float(uterus.body.semi[0]) + semi[0] + rng.uniform(0, 9), 28.0)
     centre = np.array([side * away, rng.uniform(-20, 6), rng.uniform(24, 50)])
     centre[0] += 0.5 * (uterus.body.centre[0])
@@ -89,8 +89,8 @@ def _corpus_luteum(rng: np.random.Generator, ovary: Ellipsoid) -> Ellipsoid:
 
 def _follicles(rng: np.random.Generator, ovary: Ellipsoid, corpus: Ellipsoid | None) -> tuple[Ellipsoid, ...]:
     found: list[Ellipsoid] = []
-    for _ in range(int(rng.integers(4, 15))):
-        radius = float(np.clip(rng.gamma(4, 0.65), 1.0, 6.0))
+    for _ in range(int(rng.integers(6, 18))):
+        radius = float(np.clip(rng.gamma(4, 0.85), 1.2, 7.5))
         direction = unit(rng.standard_normal(3))
         place = ovary.centre + (direction * np.maximum(ovary.semi - radius - 1.0, 1.0) * 0.9) @ ovary.axes
         others = [*found, corpus] if corpus is not None else found
@@ -128,7 +128,7 @@ def adnexa_structures(adnexa: Adnexa) -> list[Structure]:
 
 def interstitial_structures(adnexa: Adnexa) -> list[Structure]:
     """The tube's bright line through the wall of the uterus; painted after the uterus."""
-    return [Structure(part, TUBE_LINE, KEEP) for part in tube(list(adnexa.interstitial), 1.1, 0.9)]
+    return [Structure(part, TUBE_LINE, KEEP) for part in tube(list(adnexa.interstitial), 1.5, 1.1)]
 
 
 def ring_around(centre: Vector, radius: float) -> Structure:

@@ -19,6 +19,7 @@ from .views import Aim, Pose, off_plane, pose
 
 Noise = NDArray[np.complex64]
 _TOP_STEP_MM = 5.0
+_ZOOMS = (2, 4)
 _FOCUS_AT = 0.5  # of the shown depth
 _FOCUS_STEP_MM = 5.0
 
@@ -86,13 +87,15 @@ def _held(exam: Exam, shot: Shot, rng: np.random.Generator) -> tuple[Aim, Pose]:
 
 
 def _screen(exam: Exam, aim: Aim, held: Pose, ticks: int, size: int, rng: np.random.Generator) -> Screen:
-    """The whole depth, or a zoom box of half its height around what is looked at."""
+    """The whole depth, or a zoom box around what is looked at, a half or a quarter as high."""
     whole = ticks * exam.probe.tick_mm
-    if rng.random() >= aim.magnified or aim.extent_mm > 0.55 * whole:
+    fitting = [zoom for zoom in _ZOOMS if whole / zoom >= aim.extent_mm]
+    if rng.random() >= aim.magnified or not fitting:
         return Screen(0.0, whole, size)
+    height = whole / max(fitting)
     depth = float(np.linalg.norm(held.target - held.tip))
-    above = depth - rng.uniform(0.42, 0.58) * whole / 2
-    return Screen(max(_TOP_STEP_MM * round(above / _TOP_STEP_MM), 0.0), whole / 2, size)
+    above = depth - rng.uniform(0.42, 0.58) * height
+    return Screen(max(_TOP_STEP_MM * round(above / _TOP_STEP_MM), 0.0), height, size)
 
 
 def _acquisition(exam: Exam, grid: BeamGrid) -> Acquisition:

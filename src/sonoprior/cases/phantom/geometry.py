@@ -6,6 +6,7 @@ incidence (its gradient is about 1 there).
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -53,7 +54,7 @@ class Plane:
     lateral: Vector
     axial: Vector
 
-    @property
+    @cached_property
     def normal(self) -> Vector:
         """The unit vector out of the plane."""
         return np.cross(self.lateral, self.axial)

@@ -7,13 +7,13 @@ import numpy as np
 from .geometry import Capsule, Ellipsoid, Union, Vector, ball, local_axes, unit
 from .tissue import (
     BLOOD,
-    BONE,
     CLOT,
     EMBRYO,
     ENDOMETRIUM,
     FLUID,
     MEMBRANE,
     MOLE,
+    SPINE,
     TROPHOBLAST,
     YOLK_WALL,
     Structure,
@@ -182,7 +182,7 @@ def _embryo(gestation: Gestation) -> list[Structure]:
     if length >= _LIMBS_FROM_MM:
         back = trunk - 0.11 * length * front
         painted.append(
-            Structure(Capsule(back - 0.22 * length * up, back + 0.3 * length * up, 0.5, 0.5), BONE, zone)
+            Structure(Capsule(back - 0.22 * length * up, back + 0.3 * length * up, 0.5, 0.5), SPINE, zone)
         )
     return painted
 

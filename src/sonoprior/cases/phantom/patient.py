@@ -1,6 +1,6 @@
 """A patient: drawn once, as one three-dimensional model from which every frame of her exam is cut."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -57,6 +57,8 @@ SITUATIONS = (
     Situation("horn", "live", 0.03, (40, 62), "rudimentary horn pregnancy"),
 )
 _IN_CAVITY = {"normal"}
+_ECHO_DB = 1.5  # by which the same tissue differs between patients
+_FLUID = 0.1  # dB/cm/MHz; what attenuates less is fluid
 _BLEEDING = {"isthmic", "ampullary", "ovarian", "abdominal", "interstitial"}
 
 
@@ -92,16 +94,23 @@ class Patient:
         background = Tissue(
             PARAMETRIUM.echo_db + rng.normal(0, 1.5),
             PARAMETRIUM.attenuation,
-            rng.uniform(2.0, 4.0),
-            wall=rng.uniform(0.5, 2.0),
+            rng.uniform(2.0, 4.5),
+            wall=rng.uniform(1.0, 4.0),
         )
         return Body(
-            structures=[_thicker(structure, self.attenuation) for structure in self._structures(rng)],
+            structures=self._personal(self._structures(rng), rng),
             background=background,
             warp=Waves.draw(rng, (22, 60), 8, 3),
             warp_mm=rng.uniform(0.8, 1.6),
-            texture=Waves.draw(rng, (3.5, 22), 28, 2),
+            texture=Waves.draw(rng, (3.5, 22), 24, 1),
+            layers=Waves.draw(rng, (9, 40), 16, 1),
         )
+
+    def _personal(self, structures: list[Structure], rng: np.random.Generator) -> list[Structure]:
+        """The same structures of her own tissue: brighter or darker, more or less attenuating."""
+        kinds = {structure.tissue: None for structure in structures}
+        own = {tissue: _varied(tissue, self.attenuation, rng.normal(0, _ECHO_DB)) for tissue in kinds}
+        return [Structure(part.shape, own[part.tissue], part.zone) for part in structures]
 
     def _structures(self, rng: np.random.Generator) -> list[Structure]:
         painted = behind_structures(self.around)
@@ -124,12 +133,10 @@ class Patient:
         return [ring_around(outer.centre, float(outer.semi.max()) + 1.5), *inside]
 
 
-def _thicker(structure: Structure, attenuation: float) -> Structure:
-    tissue = structure.tissue
-    if tissue.attenuation < 0.1:
-        return structure
-    changed = Tissue(**{**vars(tissue), "attenuation": tissue.attenuation * attenuation})
-    return Structure(structure.shape, changed, structure.zone)
+def _varied(tissue: Tissue, attenuation: float, echo_db: float) -> Tissue:
+    if tissue.attenuation < _FLUID:
+        return tissue
+    return replace(tissue, attenuation=tissue.attenuation * attenuation, echo_db=tissue.echo_db + echo_db)
 
 
 def draw_patient(seed: int, number: int) -> Patient:

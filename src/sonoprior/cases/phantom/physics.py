@@ -22,6 +22,7 @@ from .probes import BEAMS, SAMPLES, BeamGrid
 
 FWHM = 2.3548  # full width at half maximum of a Gaussian, in standard deviations
 TINY = np.float32(1e-7)
+_ROUGH = 0.45  # share of a boundary that scatters instead of mirroring
 
 
 @dataclass
@@ -48,14 +49,20 @@ class Acquisition:
     Attributes:
         focus_mm: depth of the transmit focus.
         tgc: attenuation that the time-gain compensation assumes, dB/cm/MHz.
+        sliders: share of a depth's mean error that the operator takes back.
         noise_db: electronic noise before compensation, against myometrium at the probe's face.
-        haze_db: reverberation in the near field and side lobes, against the tissue beside.
+        haze_db: what side lobes and the slice's thickness throw into neighbouring samples, against them.
+        reverberation_mm: twice the thickness of the layer between which sound runs to and fro.
+        reverberation_db: strength of what then comes late, against what came in time.
     """
 
     focus_mm: float
     tgc: float = 0.55
+    sliders: float = 0.6
     noise_db: float = -62.0
     haze_db: float = -28.0
+    reverberation_mm: float = 11.0
+    reverberation_db: float = -30.0
 
 
 def beam_width_mm(grid: BeamGrid, focus_mm: float) -> Field:
@@ -107,13 +114,16 @@ def blur(scatterers: NDArray[np.complex64], grid: BeamGrid, focus_mm: float) -> 
     return np.ascontiguousarray(along).view(np.complex64)[..., 0]
 
 
-def transmission_db(attenuation: Field, grid: BeamGrid, tgc: float) -> Field:
+def transmission_db(attenuation: Field, grid: BeamGrid, acquisition: Acquisition) -> Field:
     """What attenuation there and back and time-gain compensation leave of an echo, dB (SAMPLES, BEAMS).
 
-    Behind a strong attenuator it is negative (a shadow), behind fluid positive (enhancement).
+    Behind a strong attenuator it is negative (a shadow), behind fluid positive (enhancement). The operator's
+    sliders take back a part of what a whole depth has too much or too little.
     """
     two_way = np.float32(2 * grid.probe.frequency_mhz * grid.step_mm / 10)
-    return np.cumsum(np.float32(tgc) - attenuation, axis=0) * two_way
+    left = np.cumsum(np.float32(acquisition.tgc) - attenuation, axis=0) * two_way
+    left -= np.float32(acquisition.sliders) * left.mean(axis=1, keepdims=True)
+    return left
 
 
 def envelope(
@@ -124,29 +134,40 @@ def envelope(
     rng: np.random.Generator,
 ) -> Field:
     """Amplitude of the echo (SAMPLES, BEAMS) after time-gain compensation; myometrium is about 1."""
-    left_db = transmission_db(tissue.attenuation, grid, acquisition.tgc)
-    scatterers = noise * _amplitude(tissue.echo_db + left_db)
-    scatterers += tissue.specular * _amplitude(left_db)
+    left_db = transmission_db(tissue.attenuation, grid, acquisition)
+    mirror = tissue.specular * _amplitude(left_db)
+    scatterers = noise * (_amplitude(tissue.echo_db + left_db) + np.float32(_ROUGH) * mirror)
+    scatterers += np.float32(1 - _ROUGH) * mirror
     echo = np.abs(blur(scatterers, grid, acquisition.focus_mm))
-    return np.hypot(_with_haze(echo, acquisition.haze_db), _floor(grid, acquisition, rng))
+    echo += _haze(echo, acquisition) + _late(echo, grid, acquisition)
+    return np.sqrt(echo * echo + _floor(grid, acquisition, rng))
 
 
 def _amplitude(decibel: Field) -> Field:
     return np.exp(decibel * np.float32(np.log(10) / 20))
 
 
-def _with_haze(echo: Field, haze_db: float) -> Field:
-    """Add what side lobes and reverberations throw into neighbouring, later samples."""
-    wide = cv2.blur(cv2.resize(echo, (BEAMS // 4, SAMPLES // 4), interpolation=cv2.INTER_AREA), (9, 7))
-    late = cv2.resize(np.roll(wide, 3, axis=0), (BEAMS, SAMPLES), interpolation=cv2.INTER_LINEAR)
-    return echo + late * np.float32(10 ** (haze_db / 20))
+def _haze(echo: Field, acquisition: Acquisition) -> Field:
+    """What leaks from neighbouring beams and samples into a sample."""
+    small = cv2.resize(echo, (BEAMS // 4, SAMPLES // 4), interpolation=cv2.INTER_AREA)
+    wide = cv2.resize(cv2.blur(small, (9, 7)), (BEAMS, SAMPLES), interpolation=cv2.INTER_LINEAR)
+    return wide * np.float32(10 ** (acquisition.haze_db / 20))
+
+
+def _late(echo: Field, grid: BeamGrid, acquisition: Acquisition) -> Field:
+    """Echoes that ran to and fro between the layers near the probe, shown deeper than they are."""
+    rows = round(acquisition.reverberation_mm / grid.step_mm)
+    late = np.zeros_like(echo)
+    late[rows:] = echo[: SAMPLES - rows] * np.float32(10 ** (acquisition.reverberation_db / 20))
+    late[2 * rows :] += late[rows : SAMPLES - rows] * np.float32(0.5)
+    return late
 
 
 def _floor(grid: BeamGrid, acquisition: Acquisition, rng: np.random.Generator) -> Field:
-    """Electronic noise, raised with depth by the time-gain compensation."""
+    """Power of the electronic noise, raised with depth by the time-gain compensation."""
     tgc_db = 2 * grid.probe.frequency_mhz * acquisition.tgc * grid.range_mm / 10
-    level = 10 ** ((acquisition.noise_db + np.minimum(tgc_db, 90)) / 20)
-    return rng.standard_exponential((SAMPLES, BEAMS), dtype=np.float32) * level[:, None].astype(np.float32)
+    power = 10 ** ((acquisition.noise_db + np.minimum(tgc_db, 90)) / 10)
+    return rng.standard_exponential((SAMPLES, BEAMS), dtype=np.float32) * power[:, None].astype(np.float32)
 
 
 def decibels(amplitude: Field) -> Field:

@@ -60,8 +60,8 @@ class Body:
         background: what lies between the structures.
         warp: displaces every point by a smooth amount, so that nothing is an exact ellipsoid.
         warp_mm: its standard deviation.
-        texture: slow variations of echogenicity (output 0); where output 1 crosses zero lies a layer of
-            connective tissue.
+        texture: slow variations of echogenicity.
+        layers: where it crosses zero lies a layer of connective tissue.
     """
 
     structures: Sequence[Structure]
@@ -69,6 +69,7 @@ class Body:
     warp: Waves
     warp_mm: float
     texture: Waves
+    layers: Waves
 
 
 def section(body: Body, plane: Plane, grid: BeamGrid) -> TissueMap:
@@ -89,9 +90,8 @@ class _Painter:
         shift = body.warp(coarse) * np.float32(body.warp_mm)
         for axis in range(3):
             self._points[axis] += _fine(shift[axis])
-        texture, layers = body.texture(coarse + shift)
-        self._texture = _fine(texture)
-        self.tissue = self._bare(body.background, _fine(layers))
+        self._texture = _fine(body.texture(coarse + shift)[0])
+        self.tissue = self._bare(body.background, _fine(body.layers(coarse + 2 * shift)[0]))
 
     def _bare(self, background: Tissue, layers: Field) -> TissueMap:
         shape = (SAMPLES, BEAMS)

@@ -8,6 +8,7 @@ from .geometry import FRONT, HEAD, LEFT, Ellipsoid, HalfSpace, Vector, bent, tub
 from .tissue import (
     BLADDER_WALL,
     BLOOD,
+    BONE,
     BOWEL_CONTENT,
     BOWEL_WALL,
     FAT,
@@ -41,6 +42,7 @@ class Surroundings:
         bladder: its lumen; bladder_ml: how full.
         pouch: the pouch of Douglas, behind cervix and isthmus; pouch_fluid: what is in it.
         loops: bowel; the sigmoid lies on the left and carries more gas.
+        side_walls: muscle and bone of the pelvis on either side, and the sacrum.
         wall_mm: skin, fat and muscle between an abdominal probe and the pelvis.
         wall_at_mm: how far in front of the cervix the skin is.
     """
@@ -50,6 +52,7 @@ class Surroundings:
     pouch: Ellipsoid
     pouch_fluid: Tissue
     loops: tuple[Loop, ...]
+    side_walls: tuple[tuple[Ellipsoid, Tissue], ...]
     wall_mm: tuple[float, float, float]
     wall_at_mm: float
 
@@ -68,6 +71,7 @@ def draw_surroundings(
         pouch=_pouch(rng, uterus, bleeding),
         pouch_fluid=BLOOD if bleeding and rng.random() < 0.7 else FLUID,
         loops=_loops(rng, uterus),
+        side_walls=tuple(_side_walls(rng)),
         wall_mm=wall,
         wall_at_mm=max(front, 42.0) + sum(wall) + 3,
     )
@@ -91,10 +95,21 @@ def _pouch(rng: np.random.Generator, uterus: Uterus, bleeding: bool) -> Ellipsoi
 
 def _loops(rng: np.random.Generator, uterus: Uterus) -> tuple[Loop, ...]:
     rectum = _loop(rng, uterus.os + np.array([0, -30, -15]), 90 * HEAD + rng.normal(0, 8, 3), 0.5)
-    small = [_loop(rng, _above(rng, uterus), 36 * unit(rng.standard_normal(3)), 0.3) for _ in range(8)]
-    sigmoid = [_loop(rng, _beside(rng, 1), 30 * unit(rng.standard_normal(3)), 0.75) for _ in range(3)]
-    caecum = [_loop(rng, _beside(rng, -1), 30 * unit(rng.standard_normal(3)), 0.35) for _ in range(2)]
+    small = [_loop(rng, _above(rng, uterus), 36 * unit(rng.standard_normal(3)), 0.4) for _ in range(12)]
+    sigmoid = [_loop(rng, _beside(rng, 1), 30 * unit(rng.standard_normal(3)), 0.8) for _ in range(4)]
+    caecum = [_loop(rng, _beside(rng, -1), 30 * unit(rng.standard_normal(3)), 0.35) for _ in range(3)]
     return (rectum, *small, *sigmoid, *caecum)
+
+
+def _side_walls(rng: np.random.Generator) -> list[tuple[Ellipsoid, Tissue]]:
+    walls = []
+    for side in (-1, 1):
+        muscle = np.array([side * rng.uniform(72, 82), rng.uniform(-10, 15), rng.uniform(20, 40)])
+        walls.append((Ellipsoid(muscle, np.eye(3), np.array([14.0, 32.0, 50.0])), MUSCLE))
+        bone = muscle + np.array([side * 24.0, 0, 0])
+        walls.append((Ellipsoid(bone, np.eye(3), np.array([12.0, 34.0, 50.0])), BONE))
+    sacrum = np.array([0.0, -rng.uniform(78, 90), 60.0])
+    return [*walls, (Ellipsoid(sacrum, np.eye(3), np.array([34.0, 16.0, 60.0])), BONE)]
 
 
 def _above(rng: np.random.Generator, uterus: Uterus) -> Vector:
@@ -118,7 +133,7 @@ def _loop(rng: np.random.Generator, start: Vector, run: Vector, gas: float) -> L
 
 def behind_structures(around: Surroundings) -> list[Structure]:
     """Bowel, bladder and pouch, painted before the organs that indent them."""
-    painted: list[Structure] = []
+    painted = [Structure(shape, tissue) for shape, tissue in around.side_walls]
     for loop in around.loops:
         painted += [Structure(part, BOWEL_WALL) for part in tube(list(loop.line), loop.radius)]
         painted += [Structure(part, BOWEL_CONTENT) for part in tube(list(loop.line), loop.radius - 2.2)]

@@ -70,8 +70,7 @@ class Uterus:
 
     def horn(self, side: int) -> Vector:
         """Where the cavity ends towards a tube; side +1 is the patient's left."""
-        across, along = self.cavity.semi[0], self.cavity.semi[2]
-        return self.cavity.centre + side * 0.75 * across * self.cavity.axes[0] + 0.62 * along * self.axis
+        return self.body.centre + 0.66 * (self.cornu(side) - self.body.centre)
 
     def cornu(self, side: int) -> Vector:
         """Where a tube leaves the surface of the body."""

@@ -114,12 +114,13 @@ def _transverse_uterus(patient: Patient, rng: np.random.Generator) -> Aim:
 def _cervix(patient: Patient, rng: np.random.Generator) -> Aim:
     cervix = patient.uterus.cervix
     target = cervix.start + rng.uniform(0.3, 0.7) * (cervix.end - cervix.start)
-    return Aim(target, _along(patient, patient.uterus.canal), 6, 0.35, 42)
+    return Aim(target, _along(patient, patient.uterus.canal), 6, 0.6, 40)
 
 
 def _bladder(patient: Patient, rng: np.random.Generator) -> Aim:
     bladder = patient.around.bladder
-    return Aim(bladder.centre + rng.normal(0, 3, 3), sagittal(patient), 7, 0.2, 45)
+    size = float(2 * bladder.semi.max())
+    return Aim(bladder.centre + rng.normal(0, 3, 3), sagittal(patient), 7, 0.4, max(size, 40))
 
 
 def _interstitial(side: str) -> Finder:
@@ -127,7 +128,7 @@ def _interstitial(side: str) -> Finder:
         path = patient.adnexa[side].interstitial
         along = path[-1] - path[0]
         across = along if along @ LEFT > 0 else -along
-        return Aim(path[0] + rng.uniform(0.2, 0.7) * along, unit(across), 8, 0.35, 40)
+        return Aim(path[0] + rng.uniform(0.2, 0.8) * along, unit(across), 6, 0.6, 35)
 
     return find
 
@@ -137,7 +138,7 @@ def _tubal_interstitial(side: str) -> Finder:
         adnexa = patient.adnexa[side]
         along = adnexa.tube[1] - adnexa.interstitial[0]
         across = along if along @ LEFT > 0 else -along
-        return Aim(adnexa.tube[0] + rng.uniform(-0.1, 0.4) * along, unit(across), 8, 0.35, 40)
+        return Aim(adnexa.tube[0] + rng.uniform(-0.1, 0.4) * along, unit(across), 6, 0.6, 35)
 
     return find
 
@@ -145,7 +146,7 @@ def _tubal_interstitial(side: str) -> Finder:
 def _adnexa(side: str, across: Callable[[Patient], Vector]) -> Finder:
     def find(patient: Patient, rng: np.random.Generator) -> Aim:
         ovary = patient.adnexa[side].ovary
-        return Aim(ovary.centre + rng.normal(0, 3.5, 3), across(patient), 13, 0.4, 40)
+        return Aim(ovary.centre + rng.normal(0, 3, 3), across(patient), 13, 0.6, 38)
 
     return find
 
@@ -155,7 +156,9 @@ def _sac(patient: Patient, rng: np.random.Generator) -> Aim | None:
         return None
     sac = patient.gestation.sac
     across = LEFT if rng.random() < 0.4 else _along(patient, sac.axes[2])
-    return Aim(sac.centre + rng.normal(0, 0.12, 3) * sac.semi, across, 20, 0.7, float(2.2 * sac.semi.max()))
+    return Aim(
+        sac.centre + rng.normal(0, 0.12, 3) * sac.semi, across, 20, 0.85, float(2.1 * sac.semi.max() + 8)
+    )
 
 
 def _embryo(patient: Patient, rng: np.random.Generator) -> Aim | None:
@@ -164,7 +167,7 @@ def _embryo(patient: Patient, rng: np.random.Generator) -> Aim | None:
         return None
     axis = found.embryo_axes[2]
     across = axis if axis @ sagittal(patient) > 0 else -axis
-    return Aim(found.embryo_centre + rng.normal(0, 0.5, 3), across, 5, 0.85, max(2.0 * found.embryo_mm, 25))
+    return Aim(found.embryo_centre + rng.normal(0, 0.5, 3), across, 5, 0.85, 1.5 * found.embryo_mm + 8)
 
 
 def _trophoblast(patient: Patient, rng: np.random.Generator) -> Aim | None:
@@ -172,7 +175,7 @@ def _trophoblast(patient: Patient, rng: np.random.Generator) -> Aim | None:
     if found is None:
         return None
     target = found.sac.centre + 0.8 * (found.chorion @ found.sac.axes.T * found.sac.semi) @ found.sac.axes
-    return Aim(target + rng.normal(0, 1.5, 3), _along(patient, found.chorion), 25, 0.75, 30)
+    return Aim(target + rng.normal(0, 1.5, 3), _along(patient, found.chorion), 25, 0.85, 20)
 
 
 def _pouch(across: Callable[[Patient], Vector]) -> Finder:
