@@ -143,7 +143,9 @@ def test_the_fingerprint_follows_the_content(written):
     assert written.subset([0, 1]).fingerprint() != before
     path = written.image_path(0)
     os.utime(path, ns=(1, 1))
-    assert CaseSet.open(written.root).fingerprint() != before
+    touched = CaseSet.open(written.root).fingerprint()
+    path.unlink()
+    assert len({before, touched, CaseSet.open(written.root, check=False).fingerprint()}) == 3
 
 
 def test_a_hand_made_csv_is_a_case_set(tmp_path):
@@ -436,11 +438,6 @@ def test_no_case_and_an_interruption_leave_nothing_behind(tmp_path):
 def test_what_exists_is_not_overwritten(written):
     with pytest.raises(FolderError, match="exists already"):
         CaseSetWriter(written.root, INFO).__enter__()
-
-
-def test_mirror_partners_are_positions():
-    assert INFO.partners(["left", "middle", "right"]) == [2, 1, 0]
-    assert INFO.partners(["left", "middle"]) == [0, 1]
 
 
 def test_columns_stand_in_order():

@@ -100,6 +100,11 @@ def good_png(folder: Path) -> bytes:
     return saved(folder / "good.png", Image.fromarray(noise)).read_bytes()
 
 
+def test_a_header_that_promises_too_much_gives_no_shape(tmp_path):
+    with pytest.raises(DataError, match="must not have more than 67,108,864 pixels, but has 9000 x 9000"):
+        read_shape(png_that_claims(tmp_path / "big.png", 9_000, 9_000))
+
+
 @pytest.mark.parametrize("read", [read_grey, lambda path: read_mask(path, (40, 40))])
 @pytest.mark.parametrize(
     ("make", "message"),

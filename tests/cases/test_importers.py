@@ -303,6 +303,13 @@ def test_columns_with_our_names_need_no_map(exams, tmp_path):
     assert list(case_set.table.columns) == ["case", "image", "label.view"]
 
 
+def test_columns_that_only_look_like_ours_are_left_alone(exams, tmp_path):
+    path = table(exams, "image,label,box,image.url,split\npictures/a.png,1,2,3,Train\n")
+    _, case_set = run("csv", path, tmp_path / "out", columns={"extra.split": "split"})
+    assert list(case_set.table.columns) == ["case", "image", "extra.split"]
+    assert case_set.column("extra.split").tolist() == ["Train"]
+
+
 def test_images_and_masks_may_lie_elsewhere(exams, tmp_path):
     path = table(exams, "image,outline.sac\na.png,a1.png\n")
     _, case_set = run("csv", path, tmp_path / "out", images=exams / "pictures", masks=exams / "drawn")
@@ -316,7 +323,11 @@ def test_images_and_masks_may_lie_elsewhere(exams, tmp_path):
         ("file\nx.png\n", {"image": "flie"}, r"the column for 'image' must be one of file, .* mean 'file'"),
         ("image\nx.png\n", {"patent": "image"}, r"a case set has no column 'patent'; .* mean 'patient'"),
         ("image\nx.png\n", {"label.": "image"}, r"a case set has no column 'label\.'"),
-        ("image\nx.png\n", {"label.a/b": "image"}, r"levels: a name must be text without .* but got 'a/b'"),
+        (
+            "image\nx.png\n",
+            {"label.a/b": "image", "image": "image"},
+            r"levels: a name must be text without .* but got 'a/b'",
+        ),
         ("image,zonemap\nx.png,y\n", {}, r"a zone map needs the zones of a dataset\.yaml"),
         ("image\n../x.png\n", {}, r"row 1, image: must be a path relative to .* but got '\.\./x\.png'"),
         ("image\n/x.png\n", {}, "row 1, image: must be a path relative to"),

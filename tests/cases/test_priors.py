@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from scipy.ndimage import gaussian_filter
 
 from sonoprior.cases import EMPTY, CaseSet, CaseSetWriter, DatasetInfo, PriorSpec
-from sonoprior.cases.priors import gaussian_map, presence, prior_maps, prior_names
+from sonoprior.cases.priors import gaussian_map, presence, prior_groups, prior_maps, prior_names
 from sonoprior.core.errors import DataError
 
 SHAPE = (24, 32)
@@ -71,6 +71,12 @@ def test_outlines_one_by_one_grouped_and_united(cases):
     assert np.array_equal(maps[0], SAC | EMBRYO)
     maps, _ = only(cases, 0, grouping={"x": ["embryo"]})
     assert np.array_equal(maps[0], EMBRYO)
+
+
+def test_groups_say_what_each_map_unites(cases):
+    assert prior_groups(cases, PriorSpec(grouping="two")) == INFO.groupings["two"]
+    assert prior_groups(cases, PriorSpec()) == {"all": INFO.zones}
+    assert prior_groups(cases, PriorSpec(source="maps", grouping="each")) == {"cam": ["cam"]}
 
 
 def test_empty_is_present_and_absent_is_not(cases):

@@ -110,11 +110,8 @@ class CaseSet:
         exams, patients = self.column("exam"), self.column("patient")
         of_exam = {exam: patient for exam, patient in zip(exams, patients, strict=True) if exam and patient}
         patients = [patient or of_exam.get(exam) for patient, exam in zip(patients, exams, strict=True)]
-        known = {"patient": patients, "exam": exams, "clip": self.column("clip"), "case": self.ids}
-        # The kind in front keeps a patient 7 apart from an exam 7.
-        return np.array(
-            [_first_known(dict(zip(known, row, strict=True))) for row in zip(*known.values(), strict=True)]
-        )
+        rows = zip(patients, exams, self.column("clip"), self.ids, strict=True)
+        return np.array([_first_known(*row) for row in rows], dtype=np.str_)
 
     def column(self, name: str) -> Column:
         """A column of the table, (n,) of text or None; all None where the table does not have it.
@@ -236,9 +233,19 @@ class CaseSet:
 
     def _file_states(self, cells: list[str], name: str) -> str:
         items = [item for cell in cells if cell not in ("", EMPTY) for item in split_items(cell)]
-        states = [self._inside.path(item, f"{self.root}, column '{name}'").stat() for item in items]
-        return ";".join(f"{state.st_size} {state.st_mtime_ns}" for state in states)
+        paths = [self._inside.path(item, f"{self.root}, column '{name}'") for item in items]
+        return ";".join(_state(path) for path in paths)
 
 
-def _first_known(names: dict[str, str | None]) -> str:
+def _state(path: Path) -> str:
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return "missing"
+    return f"{state.st_size} {state.st_mtime_ns}"
+
+
+def _first_known(patient: str | None, exam: str | None, clip: str | None, case: str) -> str:
+    # The kind in front keeps a patient 7 apart from an exam 7.
+    names = {"patient": patient, "exam": exam, "clip": clip, "case": case}
     return next(f"{kind}:{name}" for kind, name in names.items() if name)

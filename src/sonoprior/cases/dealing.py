@@ -69,7 +69,7 @@ class _Hand:
         self._missing[part] -= self._counts[group]
 
     def neediest(self, group: int) -> int:
-        """The part where the sum of squared misses falls most; among equals the one that misses most cases."""
+        """The part where the sum of squared misses falls most; among equals the emptiest."""
         needs = np.round(self._missing @ self._weights[group], 12)
         return int(np.lexsort((self._missing.sum(axis=1), needs))[-1])
 

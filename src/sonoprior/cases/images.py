@@ -94,9 +94,10 @@ def read_shape(path: Path) -> tuple[int, int]:
     """(H, W) of an image, from its header alone.
 
     Raises:
-        DataError: if the header cannot be read.
+        DataError: if the header cannot be read, or promises more than `read_grey` takes.
     """
     with _reported(path), Image.open(path, formats=_FORMATS) as image:
+        _check_header(image, path)
         on_its_side = image.getexif().get(_ORIENTATION, 1) >= 5
         return (image.width, image.height) if on_its_side else (image.height, image.width)
 

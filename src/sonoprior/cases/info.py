@@ -76,14 +76,6 @@ class DatasetInfo(BaseModel):
             one_of("mirror: a name", name, known, DataError)
         _check_names("mirror", mirrored)
 
-    def partners(self, names: list[str]) -> list[int]:
-        """For each of these classes, zones or landmarks the position of its mirror image among them.
-
-        A name without a partner, or whose partner is not among `names`, is its own mirror image.
-        """
-        swaps = {one: other for pair in self.mirror for one, other in (pair, pair[::-1])}
-        return [names.index(swaps[name]) if swaps.get(name) in names else i for i, name in enumerate(names)]
-
 
 def check_grouping(where: str, groups: dict[str, list[str]], known: list[str]) -> None:
     """Refuse a grouping without maps, with an empty map, or with an unknown name.

@@ -63,7 +63,28 @@ def prior_names(case_set: CaseSet, spec: PriorSpec) -> list[str]:
     Raises:
         DataError: if the case set has nothing of this source, or not this grouping.
     """
-    return list(_grouping(case_set, spec))
+    return list(prior_groups(case_set, spec))
+
+
+def prior_groups(case_set: CaseSet, spec: PriorSpec) -> Grouping:
+    """For each prior map, in order, the zones, landmarks or maps that it unites.
+
+    Raises:
+        DataError: if the case set has nothing of this source, or not this grouping.
+    """
+    known = _known_names(case_set, spec.source)
+    if spec.grouping == "each":
+        return {name: [name] for name in known}
+    if spec.grouping == "one":
+        return {"all": known}
+    if isinstance(spec.grouping, dict):
+        groups, where = spec.grouping, "grouping"
+    else:
+        names = [*BUILT_IN_GROUPINGS, *case_set.info.groupings]
+        name = one_of(f"{case_set.root}: the grouping", spec.grouping, names, DataError)
+        groups, where = case_set.info.groupings[name], f"groupings.{name}"
+    check_grouping(f"{case_set.root}: {where}", groups, known)
+    return groups
 
 
 def presence(case_set: CaseSet, spec: PriorSpec) -> NDArray[np.bool_]:
@@ -72,7 +93,7 @@ def presence(case_set: CaseSet, spec: PriorSpec) -> NDArray[np.bool_]:
     Raises:
         DataError: see `prior_names`; or if landmarks cannot be read.
     """
-    grouping = _grouping(case_set, spec)
+    grouping = prior_groups(case_set, spec)
     known = known_cases(case_set, spec.source)
     return np.stack([np.any([known[name] for name in names], axis=0) for names in grouping.values()], axis=1)
 
@@ -97,7 +118,7 @@ def prior_maps(
     Raises:
         DataError: see `prior_names`; or if a file, box or point does not fit the image.
     """
-    grouping = _grouping(case_set, spec)
+    grouping = prior_groups(case_set, spec)
     members = list(dict.fromkeys(name for names in grouping.values() for name in names))
     shape = case_set.shape(i)
     found = _placed(case_set, i, members, spec, seed)
@@ -160,22 +181,6 @@ def gaussian_map(spots: Spots, sigma: float, shape: tuple[int, int]) -> Map:
 def _bells(centres: NDArray[np.float64], sigma: float, length: int) -> NDArray[np.float64]:
     """A Gaussian of height 1 over the positions 0 .. length - 1, one row a centre."""
     return np.exp(-((np.arange(length) - centres[:, None]) ** 2) / (2 * sigma**2))
-
-
-def _grouping(case_set: CaseSet, spec: PriorSpec) -> Grouping:
-    known = _known_names(case_set, spec.source)
-    if spec.grouping == "each":
-        return {name: [name] for name in known}
-    if spec.grouping == "one":
-        return {"all": known}
-    if isinstance(spec.grouping, dict):
-        groups, where = spec.grouping, "grouping"
-    else:
-        names = [*BUILT_IN_GROUPINGS, *case_set.info.groupings]
-        name = one_of(f"{case_set.root}: the grouping", spec.grouping, names, DataError)
-        groups, where = case_set.info.groupings[name], f"groupings.{name}"
-    check_grouping(f"{case_set.root}: {where}", groups, known)
-    return groups
 
 
 def _known_names(case_set: CaseSet, source: Source) -> list[str]:

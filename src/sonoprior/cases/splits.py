@@ -174,7 +174,7 @@ def merged_groups(groups: Groups, pairs: Iterable[Sequence[int]]) -> NDArray[np.
     return names[first[component]][group_of]
 
 
-def strata_with_marks(labels: Labels, marked: NDArray[np.bool_], smallest: int = 10) -> Labels:
+def strata_with_marks(labels: Labels, marked: NDArray[np.bool_], smallest: int = 10) -> NDArray[np.int64]:
     """Strata that spread a mark, such as having an outline, evenly as well.
 
     Args:
@@ -190,7 +190,7 @@ def strata_with_marks(labels: Labels, marked: NDArray[np.bool_], smallest: int =
         for label in np.unique(labels)
         if smallest <= marked[labels == label].sum() <= (labels == label).sum() - smallest
     ]
-    return 2 * labels + (marked & np.isin(labels, divided))
+    return 2 * labels.astype(np.int64) + (marked & np.isin(labels, divided))
 
 
 def _with_validation(

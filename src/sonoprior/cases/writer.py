@@ -125,16 +125,12 @@ class CaseSetWriter:
             return drawn
         folder = f"outlines/{zone}"
         if isinstance(drawn, np.ndarray):
-            return (
-                self._store(np.where(drawn, np.uint8(255), np.uint8(0)), folder, stem)
-                if drawn.any()
-                else EMPTY
-            )
+            white = np.where(drawn, np.uint8(255), np.uint8(0))
+            return self._store(white, folder, stem) if drawn.any() else EMPTY
         # No stem holds a dot, so these names belong to this case alone.
         ends = ["", *(f".{number}" for number in range(1, len(drawn)))]
-        return join_items(
-            [self._store(path, folder, stem + end) for path, end in zip(drawn, ends, strict=True)]
-        )
+        stored = [self._store(path, folder, stem + end) for path, end in zip(drawn, ends, strict=True)]
+        return join_items(stored)
 
     def _store(self, content: Path | Grey, folder: str, stem: str) -> str:
         """Write one file and return its path in the set."""

@@ -39,7 +39,8 @@ def import_set(
         source: the folder or the CSV.
         out: the new folder for the case set.
         columns: for a CSV, COLUMN_OF_A_CASE_SET=COLUMN_OF_THE_CSV, once for each: image=filename,
-            label.view=plane, patient=pid, outline.sac=mask, box.sac=x0,y0,x1,y1, point.sac=x,y.
+            label.view=plane, patient=pid, outline.sac=mask, box.sac=x0,y0,x1,y1, point.sac=x,y. A column that
+            bears the name of a case set's column needs no map; extra.NAME=NAME carries it along unused.
         images: for a CSV, the folder that image paths are relative to (default: the folder of the CSV).
         masks: the folder that outlines are relative to (default: for a CSV that of the images).
         strict: stop, and write nothing, where something would be left out.

@@ -1,7 +1,7 @@
 """A CSV with any column names, mapped to those of a case set.
 
-A column that bears the name of a case set's column already is taken as it is. Boxes and points may be
-spread over several columns: `box.lesion=left,top,right,bottom`.
+A column that bears the name of a case set's column is taken as that, unless it is mapped to something else
+(`extra.split=split`). Boxes and points may be spread over several: `box.lesion=left,top,right,bottom`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -65,13 +65,18 @@ def _rows(table: pd.DataFrame, wanted: Mapping[str, str], source: Path) -> list[
 
 def _mapping(header: list[str], wanted: Mapping[str, str], source: Path) -> dict[str, list[str]]:
     """Column of the case set to the columns of the CSV that hold it."""
-    known = {name: name for name in header if family_of(name) in (*PLAIN, *FAMILIES)} | dict(wanted)
     mapping: dict[str, list[str]] = {}
-    for target, names in known.items():
+    for target, names in wanted.items():
         _check_target(target, source)
         mapping[target] = names.split(",") if family_of(target) in _COORDINATES else [names]
         for name in mapping[target]:
             one_of(f"{source}: the column for '{target}'", name, header, DataError)
+    mapped = {name for names in mapping.values() for name in names}
+    mapping |= {name: [name] for name in header if _is_target(name) and name not in mapped | mapping.keys()}
+    if "zonemap" in mapping:
+        raise DataError(
+            f"{source}: a zone map needs the zones of a dataset.yaml; write a case set with one instead."
+        )
     if "image" not in mapping:
         raise DataError(
             f"{source}: say which column names the images, --map image=COLUMN; it has {listed(header)}."
@@ -79,13 +84,13 @@ def _mapping(header: list[str], wanted: Mapping[str, str], source: Path) -> dict
     return mapping
 
 
+def _is_target(name: str) -> bool:
+    family, _, member = name.partition(".")
+    return name in PLAIN or (family in FAMILIES and bool(member))
+
+
 def _check_target(target: str, source: Path) -> None:
-    family, dot, member = target.partition(".")
-    if target == "zonemap":
-        raise DataError(
-            f"{source}: a zone map needs the zones of a dataset.yaml; write a case set with one instead."
-        )
-    if target not in PLAIN and not (family in FAMILIES and dot and member):
+    if not _is_target(target):
         known = [*PLAIN, *(f"{name}.<{what}>" for name, what in FAMILIES.items())]
         raise DataError(
             f"{source}: a case set has no column '{target}'; known are {listed(known, len(known))}."
