@@ -1,5 +1,6 @@
 """A split that is given from outside, as the part of each case."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -58,11 +59,9 @@ def _check_cases(path: Path, cases: list[str], case_set: CaseSet) -> None:
             f"{path}: every case must be one of {case_set.root}, but {len(unknown)} are not:"
             f" {listed(unknown, 5)}."
         )
-    twice = {case for case in cases if cases.count(case) > 1} if len(set(cases)) < len(cases) else set()
+    twice = [case for case, count in Counter(cases).items() if count > 1]
     if twice:
-        raise DataError(
-            f"{path}: every case may stand there once, but twice stand {listed(sorted(twice), 5)}."
-        )
+        raise DataError(f"{path}: every case may stand there once, but several times: {listed(twice, 5)}.")
 
 
 def _split(parts: np.ndarray) -> Split:
