@@ -1,6 +1,7 @@
 """What several folders of tests share: a tiny case set, and a recipe that trains on it in seconds."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -71,3 +72,20 @@ def tiny_recipe(tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump(TINY, sort_keys=False))
     return path
+
+
+@pytest.fixture(scope="session")
+def trained(blobs, tmp_path_factory):
+    """A finished guided run on `blobs`: its folder `run`, its `plan` and the `case_set`."""
+    from sonoprior.cases import CaseSet
+    from sonoprior.training.machine import choose_device
+    from sonoprior.training.recipe_file import load_recipe
+    from sonoprior.training.run import Computing, plan_run, train_run
+
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    recipe = load_recipe(folder / "tiny.yaml", variant="guided")
+    case_set = CaseSet.open(blobs)
+    plan = plan_run(recipe, case_set, "guided")
+    run = train_run(plan, folder / "run", Computing(choose_device("cpu")))
+    return SimpleNamespace(run=run, plan=plan, case_set=case_set)

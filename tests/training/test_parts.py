@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -23,8 +25,8 @@ def planned(case_set, **settings):
 def test_no_group_is_cut_and_no_case_is_lost(case_set):
     for fold in planned(case_set, protocol="k_fold", folds=3, validation=0.25):
         assert sorted(np.concatenate([fold[part] for part in PARTS])) == list(range(len(case_set)))
-        groups = [set(case_set.groups()[fold[part]]) for part in PARTS]
-        assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
+        for one, other in combinations(PARTS, 2):
+            assert not set(case_set.groups()[fold[one]]) & set(case_set.groups()[fold[other]])
 
 
 def test_each_case_is_tested_once(case_set):
