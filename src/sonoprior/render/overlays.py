@@ -30,7 +30,7 @@ def as_rgb(image: Grey) -> RGB:
 
 
 def heat_map(
-    image: Grey, heat: NDArray[np.floating], *, highest: float | None = None, strength: float = 0.75
+    image: Grey, heat: NDArray[np.floating], *, highest: float | None = None, strength: float = 0.65
 ) -> RGB:
     """A heat map over a grey image: where the heat is low, the image stays as it is.
 
@@ -52,7 +52,7 @@ def heat_map(
     share = (positive / top).clip(0, 1) if top > _BLANK else np.zeros_like(positive)
     share = cv2.resize(share, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR)
     colour = colormaps["inferno"](share)[:, :, :3] * 255
-    cover = (strength * np.sqrt(share))[:, :, None]
+    cover = (strength * share)[:, :, None]
     return (as_rgb(image) * (1 - cover) + colour * cover).round().astype(np.uint8)
 
 

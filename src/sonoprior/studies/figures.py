@@ -95,9 +95,12 @@ def reliability_plot(runs: Runs, colours: Mapping[str, str]) -> list[Block]:
 
 
 def curve_plot(runs: Runs, colours: Mapping[str, str], monitor: str) -> list[Block]:
-    """Learning curves: what chose the weights, the loss, and the guidance term where it was trained."""
-    columns = {f"val.{monitor}": f"validation: {SCALARS[monitor].title}", "train.loss": "training: loss"}
-    columns |= {f"train.{name}": f"training: {name}" for name in _guidance_names(runs)}
+    """Learning curves: what chose the weights, and each term of the loss where it was trained.
+
+    The sum of the terms is left out: variants weigh them differently, so their sums do not compare.
+    """
+    columns = {f"val.{monitor}": f"validation: {SCALARS[monitor].title}"}
+    columns |= {f"train.{name}": f"training: {name}" for name in _objective_names(runs)}
     panels = {title: _lines(runs, column) for column, title in columns.items()}
     panels = {title: lines for title, lines in panels.items() if lines}
     if not panels:
@@ -106,10 +109,9 @@ def curve_plot(runs: Runs, colours: Mapping[str, str], monitor: str) -> list[Blo
     return shown(plots.curves(panels, colours), "learning-curves", caption)
 
 
-def _guidance_names(runs: Runs) -> list[str]:
-    entries = [run.recipe.active_objectives.items() for of_variant in runs.values() for run in of_variant]
-    names = [name for pairs in entries for name, entry in pairs if entry.type == "prior_guided_attribution"]
-    return list(dict.fromkeys(names))
+def _objective_names(runs: Runs) -> list[str]:
+    recipes = [run.recipe for of_variant in runs.values() for run in of_variant]
+    return list(dict.fromkeys(name for recipe in recipes for name in recipe.active_objectives))
 
 
 def _lines(runs: Runs, column: str) -> dict[str, Floats]:

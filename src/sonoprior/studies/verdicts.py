@@ -68,7 +68,8 @@ def worst_errors(name: str, of: Verdicts, run: FinishedRun, case_set: CaseSet, m
     if not wrong:
         return [Note(f"{name} got no test case wrong.", "good")]
     tiles = [_tile(case, of, run, case_set) for case in wrong[:most]]
-    caption = f"{name}: the {len(tiles)} of {len(wrong)} wrong cases that it was most sure of."
+    which = f"the {most} of {len(wrong)}" if len(wrong) > most else f"all {len(wrong)}"
+    caption = f"{name}: {which} wrong cases, those first that it was most sure of."
     return [Gallery(tiles, caption, width=SIDE)]
 
 

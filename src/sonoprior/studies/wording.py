@@ -136,7 +136,11 @@ def choice(results: StudyResults) -> str:
         if several
         else ""
     )
-    runs = f"It was better in {found.better} of {len(found.of_runs)} pairs of runs." if found else ""
+    runs = (
+        f"{results.chosen} was better in {found.better} of {len(found.of_runs)} pairs of runs."
+        if found
+        else ""
+    )
     return how + runs
 
 
