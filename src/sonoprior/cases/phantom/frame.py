@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sonoprior.core.randomness import generator
 
-from .burnt_in import Canvas, burn, drawn
+from .burnt_in import Canvas, Habits, burn, drawn
 from .exam import Exam, Shot
 from .geometry import Plane
 from .physics import Acquisition, complex_noise, decibels, envelope
@@ -47,25 +47,45 @@ class Frame:
         return [name for number, name in enumerate(ZONES, 1) if counts[number] > 0]
 
 
-def take(exam: Exam, shot: Shot, number: int, size: int) -> Frame:
-    """Frame `number` of an exam; it depends on nothing but the arguments."""
+def take(exam: Exam, shot: Shot, number: int, size: int, habits: Habits | None = None) -> Frame:
+    """Frame `number` of an exam; it depends on nothing but the arguments.
+
+    Args:
+        exam: of whom.
+        shot: what to take.
+        number: of the frame in the exam.
+        size: pixels in each direction.
+        habits: what is burnt in, where it is not the exam's own.
+    """
     rng = generator(exam.seed, "frame", exam.number, number)
     aim, held = _held(exam, shot, rng)
     ticks = exam.ticks + int(rng.integers(-1, 2))
     grid = beam_grid(exam.probe, _screen(exam, aim, held, ticks, size, rng))
-    picture, zones = seen(exam, held.plane, grid, complex_noise(rng), rng)
-    overlays = drawn(exam.habits, exam.style, ticks, size, rng)
+    brightness = exam.mean_grey * float(np.exp(rng.normal(0, 0.1)))
+    picture, zones = seen(exam, held.plane, grid, complex_noise(rng), brightness, rng)
+    overlays = drawn(habits or exam.habits, exam.style, ticks, size, rng)
     return Frame(burn(picture, overlays), zones, overlays, shot)
 
 
 def seen(
-    exam: Exam, plane: Plane, grid: BeamGrid, noise: Noise, rng: np.random.Generator
+    exam: Exam, plane: Plane, grid: BeamGrid, speckle: Noise, brightness: float, rng: np.random.Generator
 ) -> tuple[Canvas, NDArray[np.uint8]]:
-    """The picture of a plane on the exam's machine, without overlays, and its zones, each (size, size)."""
+    """What the exam's machine shows of a plane.
+
+    Args:
+        exam: whose patient and machine.
+        plane: the section.
+        grid: the beams.
+        speckle: unit complex noise (SAMPLES, BEAMS) that the scatterers are made of.
+        brightness: mean grey level of the whole picture, 0 to 255.
+        rng: for electronic noise.
+
+    Returns:
+        The picture without overlays and its zones, each (size, size) uint8.
+    """
     tissue = section(exam.patient.body, plane, grid)
-    echo = envelope(tissue, grid, _acquisition(exam, grid), noise, rng)
+    echo = envelope(tissue, grid, _acquisition(exam, grid), speckle, rng)
     on_screen = grid.on_screen(polished(decibels(echo), exam.style))
-    brightness = exam.mean_grey * float(np.exp(rng.normal(0, 0.1)))
     gain = automatic_gain_db(on_screen, grid.sector, exam.style, brightness)
     picture = grey_levels(on_screen, grid.sector, exam.style, gain)
     zones = _zones(tissue.zone, grid)

@@ -1,0 +1,132 @@
+"""What is written down of a frame: the fields of a case."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sonoprior.cases.cells import EMPTY
+from sonoprior.core.randomness import generator
+
+from .burnt_in import OVERLAYS, Habits
+from .exam import Exam, Shot, draw_exam, draw_shots
+from .frame import Frame, take
+from .plan import Visit
+from .settings import PhantomSettings
+from .sweep import draw_sweep, film
+from .tissue import ZONES
+from .views import VIEWS
+from .words import caption, exam_terms, frame_terms
+
+Record = dict[str, Any]
+"""Arguments of `CaseSetWriter.add`."""
+
+
+def records_of(visit: Visit, settings: PhantomSettings) -> list[Record]:
+    """What a patient adds to a case set, one entry a frame; it depends on nothing but the arguments."""
+    cv2.setNumThreads(1)
+    exam = draw_exam(settings.seed, visit.number)
+    shots = draw_shots(exam, visit.frames, settings.view_weights, settings.unlabelled)
+    stills = [_still(exam, shot, number, visit.part, settings) for number, shot in enumerate(shots)]
+    return [*stills, *_clips(exam, visit.part, settings)]
+
+
+def _still(exam: Exam, shot: Shot, number: int, part: str, settings: PhantomSettings) -> Record:
+    habits = _marked(exam, shot, number, part, settings)
+    frame = take(exam, shot, number, settings.size, habits)
+    return _record(exam, frame, f"p{exam.number:04}-{number:03}", part, settings)
+
+
+def _clips(exam: Exam, part: str, settings: PhantomSettings) -> Iterator[Record]:
+    for clip in range(settings.sweeps):
+        name = f"p{exam.number:04}-sweep{clip}"
+        for number, frame in enumerate(film(exam, draw_sweep(exam, clip), settings.size)):
+            record = _record(exam, frame, f"{name}-{number:02}", part, settings)
+            rate = f"{exam.probe.frame_rate_hz:g}"
+            yield {**record, "clip": name, "frame": str(number), "extra.frame_rate_hz": rate}
+
+
+def _marked(exam: Exam, shot: Shot, number: int, part: str, settings: PhantomSettings) -> Habits:
+    """What is burnt into a still, where a confounder decides on one mark."""
+    confounder = settings.confounder
+    if confounder is None:
+        return exam.habits
+    rng = generator(settings.seed, "confounder", exam.number, number)
+    plane = shot.view.plane if shot.quality == "standard" else None
+    there = rng.random() < confounder.share(plane, part)
+    others = tuple(name for name in exam.habits.shown if name != confounder.mark)
+    calipers = exam.habits.calipers if confounder.mark != "calipers" else 0.0
+    shown = (*others, confounder.mark) if there else others
+    return replace(exam.habits, shown=shown, calipers=calipers)
+
+
+def _record(exam: Exam, frame: Frame, case: str, part: str, settings: PhantomSettings) -> Record:
+    rng = generator(settings.seed, "annotation", case)
+    outlined, boxed = rng.random(2) < (settings.outline_fraction, settings.box_fraction)
+    terms = exam_terms(exam)
+    return {
+        "case": case,
+        "image": frame.image,
+        "labels": {
+            **labels_of(frame.shot, settings.label_noise, rng),
+            "disorder": exam.patient.situation.disorder,
+        },
+        "zonemap": shaken(frame.zones, settings.outline_noise_px, rng) if outlined else None,
+        "maps": _masks(frame) if settings.overlay_masks else None,
+        "patient": f"p{exam.number:04}",
+        "exam": f"e{exam.number:04}",
+        "device": f"{exam.style.name} {exam.probe.kind}",
+        "split": part if settings.splits else None,
+        "terms": ";".join([*frame_terms(frame), *terms]),
+        "caption": caption(frame, terms),
+        **(boxes_of(frame.zones) if boxed else {}),
+    }
+
+
+def labels_of(shot: Shot, noise: float, rng: np.random.Generator) -> dict[str, str]:
+    """The class of a shot at every level of views; a frame that is no view has its quality only.
+
+    Args:
+        shot: what the frame shows.
+        noise: how likely the view is another one, any of them.
+        rng: for the noise.
+    """
+    quality = {"quality": shot.quality}
+    if shot.quality != "standard":
+        return quality
+    view = shot.view
+    if rng.random() < noise:
+        others = [other for other in VIEWS if other is not view]
+        view = others[int(rng.integers(len(others)))]
+    plane = {"plane": view.plane} if view.plane is not None else {}
+    return {**plane, "view": view.name, "meta": view.meta, **quality}
+
+
+def boxes_of(zones: NDArray[np.uint8]) -> dict[str, str]:
+    """The box around each zone, as columns; a zone that is not in the frame is there and empty."""
+    boxes = {}
+    for number, name in enumerate(ZONES, 1):
+        x, y, width, height = cv2.boundingRect((zones == number).astype(np.uint8))
+        boxes[f"box.{name}"] = f"{x} {y} {x + width} {y + height}" if width else EMPTY
+    return boxes
+
+
+def shaken(zones: NDArray[np.uint8], pixels: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Outlines of an unsteady hand: each point moved smoothly by `pixels` (standard deviation)."""
+    if not pixels:
+        return zones
+    size = zones.shape[0]
+    coarse = rng.standard_normal((2, 9, 9)).astype(np.float32)
+    across, down = (cv2.resize(part, (size, size), interpolation=cv2.INTER_CUBIC) for part in coarse)
+    x, y = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
+    x += across * np.float32(pixels / across.std())
+    y += down * np.float32(pixels / down.std())
+    return np.asarray(cv2.remap(zones, x, y, cv2.INTER_NEAREST), np.uint8)
+
+
+def _masks(frame: Frame) -> dict[str, NDArray[np.uint8]]:
+    empty = np.zeros_like(frame.image)
+    return {name: np.where(frame.overlays.get(name, empty) > 0, 255, empty) for name in OVERLAYS}
