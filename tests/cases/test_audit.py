@@ -186,8 +186,7 @@ def test_one_image_with_two_labels_is_fatal(tmp_path: Path) -> None:
     )
     report = audit(cases)
     assert only(report, "two labels") == (
-        "cases 'c0' and 'c12' are the same image, pixel by pixel, but their 'view' is 'sac' and 'uterus';"
-        " correct or remove one of them."
+        "one and the same image stands under several labels of 'view': 'c0' is 'sac', 'c12' is 'uterus'."
     )
     assert report.fatal
     assert [[member.case for member in group.members] for group in report.duplicates] == [
@@ -196,6 +195,13 @@ def test_one_image_with_two_labels_is_fatal(tmp_path: Path) -> None:
         ["c4", "c14"],
     ]
     assert all(group.equal and group.correlation == 1 for group in report.duplicates)
+
+
+def test_two_labels_are_found_where_the_first_of_three_has_none(tmp_path: Path) -> None:
+    rows = [{"at": 0, "labels": {}}] + [
+        {"image": picture(0), "labels": {"view": v}} for v in ("sac", "uterus")
+    ]
+    assert "'c12' is 'sac', 'c13' is 'uterus'" in only(audit(write(tmp_path / "set", rows)), "two labels")
 
 
 def test_two_labels_are_found_on_every_level(tmp_path: Path) -> None:
@@ -208,7 +214,7 @@ def test_two_labels_are_found_on_every_level(tmp_path: Path) -> None:
         ],
         info,
     )
-    assert "their 'quality' is 'good' and 'poor'" in only(audit(cases), "two labels")
+    assert "labels of 'quality': 'c0' is 'good', 'c12' is 'poor'" in only(audit(cases), "two labels")
     assert audit(cases).duplicates[0].labels == ["sac"]
     assert audit(cases, level="quality").duplicates[0].labels == ["good", "poor"]
     with pytest.raises(DataError, match="the level must be one of view, quality, but got 'qualty'"):

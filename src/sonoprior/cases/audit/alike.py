@@ -48,15 +48,19 @@ def duplicate_report(members: list[Member], found: Duplicates) -> list[Duplicate
 
 def two_labels(case_set: CaseSet, found: Duplicates) -> Iterator[Finding]:
     """Equal images with different labels, on any level: no training can get both right."""
+    equal: dict[int, list[int]] = {}
+    for i, j in found.exact:
+        equal.setdefault(i, [i]).append(j)
+    ids = case_set.column("case")
     for level in case_set.info.levels:
-        labels, ids = case_set.column(f"label.{level}"), case_set.column("case")
-        for i, j in found.exact:
-            if labels[i] is not None and labels[j] is not None and labels[i] != labels[j]:
-                message = (
-                    f"cases '{ids[i]}' and '{ids[j]}' are the same image, pixel by pixel, but their"
-                    f" '{level}' is '{labels[i]}' and '{labels[j]}'; correct or remove one of them."
-                )
-                yield Finding(kind="two labels", severity="fatal", message=message, cases=[ids[i], ids[j]])
+        labels = case_set.column(f"label.{level}")
+        for members in equal.values():
+            labelled = [i for i in members if labels[i] is not None]
+            if len({labels[i] for i in labelled}) > 1:
+                said = listed([f"'{ids[i]}' is '{labels[i]}'" for i in labelled], _SHOWN)
+                message = f"one and the same image stands under several labels of '{level}': {said}."
+                cases = [ids[i] for i in labelled]
+                yield Finding(kind="two labels", severity="fatal", message=message, cases=cases)
 
 
 def group_findings(

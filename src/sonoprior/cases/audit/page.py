@@ -1,7 +1,7 @@
 """The audit as a page: what is wrong first, then the pictures that are there twice, then the balance."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.core.checks import listed
@@ -23,8 +23,7 @@ from sonoprior.render.blocks import (
 from sonoprior.render.page import Page
 from sonoprior.render.pictures import thumbnail
 
-from .balance import MISSING
-from .report import CHECKS, AuditReport, Crosstab, DuplicateGroup, Finding, Member, Severity
+from .report import CHECKS, AuditReport, Crosstab, DuplicateGroup, Member, Severity
 
 _TONES: dict[Severity, Tone] = {"fatal": "bad", "warning": "warning", "note": "plain"}
 _MOST_GROUPS = 60  # shown as pictures in a section; all of them stand in audit.json
@@ -51,7 +50,7 @@ def audit_page(case_set: CaseSet, report: AuditReport) -> Page:
         report: what was found.
     """
     page = Page(f"Audit of {report.name}", about=_about(case_set), simulated=report.simulated)
-    page.section("Result", _facts(report), *_verdict(report), _checks(report))
+    page.section("Result", _facts(report), _verdict(report), _checks(report))
     page.section("What was found", *_messages(report))
     for heading, text, groups in _grave_groups(report):
         if groups:
@@ -84,12 +83,13 @@ def _facts(report: AuditReport) -> Facts:
     )
 
 
-def _verdict(report: AuditReport) -> Iterator[Note]:
-    if report.fatal:
-        kinds = [kind for kind in CHECKS if any(f.severity == "fatal" for f in report.of_kind(kind))]
-        yield Note(f"Do not train yet: {listed(CHECKS[kind] for kind in kinds)}.", "bad")
-    else:
-        yield Note("Nothing was found that makes training go wrong whatever the split.", "good")
+def _verdict(report: AuditReport) -> Note:
+    fatal, warned = ([CHECKS[k] for k in CHECKS if report.has(k, s)] for s in ("fatal", "warning"))
+    if fatal:
+        return Note(f"Do not train yet: {listed(fatal)}.", "bad")
+    if warned:
+        return Note(f"Nothing forbids training, but look first at: {listed(warned)}.", "warning")
+    return Note("Nothing was found that would make training go wrong.", "good")
 
 
 def _checks(report: AuditReport) -> Table:
@@ -97,12 +97,10 @@ def _checks(report: AuditReport) -> Table:
     for kind, text in CHECKS.items():
         if kind in ("leak", "not in the split") and not report.split:
             rows.append([text, "–", "no split was given"])
-            continue
-        found = report.of_kind(kind)
-        if not found:
+        elif found := report.of_kind(kind):
+            rows.append([text, len(found), Cell(found[0].severity, _TONES[found[0].severity])])
+        else:
             rows.append([text, "–", Cell("none", "good")])
-            continue
-        rows.append([text, len(found), Cell(found[0].severity, _TONES[found[0].severity])])
     return Table(["looked for", "findings", "result"], rows)
 
 
@@ -114,11 +112,8 @@ def _messages(report: AuditReport) -> Iterator[Block]:
         for finding in found[:_MOST_MESSAGES]:
             yield Note(finding.message, _TONES[finding.severity])
         if found[_MOST_MESSAGES:]:
-            yield Fold(f"{len(found) - _MOST_MESSAGES} more: {CHECKS[kind]}", _folded(found[_MOST_MESSAGES:]))
-
-
-def _folded(findings: Sequence[Finding]) -> list[Block]:
-    return [Table(["finding"], [[finding.message] for finding in findings])]
+            rest = Table(["finding"], [[finding.message] for finding in found[_MOST_MESSAGES:]])
+            yield Fold(f"{len(rest.rows)} more: {CHECKS[kind]}", [rest])
 
 
 def _grave_groups(report: AuditReport) -> Iterator[tuple[str, str, list[DuplicateGroup]]]:
@@ -186,8 +181,7 @@ def _balance(table: Crosstab, report: AuditReport) -> Iterator[Block]:
     rows = []
     for name, counts in table.rows.items():
         share = counts[0] / max(1, report.cases)
-        shown = Cell(name, "plain") if name != MISSING else name
-        rows.append([shown, *counts, *([Bar(share, f"{100 * share:.1f} %")] if shares else [])])
+        rows.append([name, *counts, *([Bar(share, f"{100 * share:.1f} %")] if shares else [])])
     yield Table(header, rows, _caption(table))
 
 

@@ -126,3 +126,7 @@ class AuditReport(_Record):
     def of_kind(self, kind: str) -> list[Finding]:
         """The findings of one kind."""
         return [finding for finding in self.findings if finding.kind == kind]
+
+    def has(self, kind: str, severity: Severity) -> bool:
+        """Whether there is a finding of this kind and severity."""
+        return any(finding.severity == severity for finding in self.of_kind(kind))
