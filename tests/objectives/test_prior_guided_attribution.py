@@ -46,7 +46,9 @@ def batch(size: int = 8):
 
 def test_the_example_of_the_readme_runs_as_it_stands():
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (example,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "PriorGuided" in code]
+    (example,) = [
+        code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "PriorGuided" in code
+    ]
     images, labels, outlines = batch()
     model = net()
     names = {"model": model, "loader": [(images, labels, outlines)] * 2, "cross_entropy": cross_entropy}

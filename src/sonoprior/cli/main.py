@@ -29,6 +29,7 @@ COMMANDS = (
     (models, "taps", "models:taps", "List the taps of a backbone."),
     (recipe, "list", "recipe:list_recipes", "List the recipes."),
     (recipe, "show", "recipe:show", "Print a recipe as it would run."),
+    (app, "demo", "demo:demo", "Run the main job on simulated exams, from nothing to the report."),
     (app, "train", "train:train", "Train one run of a recipe."),
     (app, "study", "study:study", "Train variants, folds and seeds, and compare them."),
     (app, "evaluate", "evaluate:evaluate", "Measure a run."),

@@ -1,0 +1,48 @@
+"""`sonoprior models taps`, end to end, and what the survey says of taps."""
+
+import json
+
+import pytest
+
+from sonoprior.attribution.survey import survey_taps
+from sonoprior.cli.main import main
+from sonoprior.core.errors import ModelError
+
+
+def test_taps_as_json(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["models", "taps", "resnet18", "--size", "64", "--json"])
+    assert ended.value.code == 0
+    rows = {row["layer"]: row for row in json.loads(capsys.readouterr().out)}
+    assert list(rows) == ["layer1", "layer2", "layer3", "layer4"]
+    assert rows["layer3"]["tap"] == "stage3, default"
+    assert (rows["layer3"]["exported"], rows["layer4"]["exported"]) == ("graph", "closed form")
+    assert any("'grad' is constant here" in remark for remark in rows["layer4"]["remarks"])
+
+
+def test_taps_as_a_table(capsys):
+    with pytest.raises(SystemExit):
+        main(["models", "taps", "test_resnet", "--size", "64"])
+    shown = capsys.readouterr().out
+    assert "stage1" in shown
+    assert "guided" in shown
+
+
+def test_a_tap_without_second_derivative_says_why():
+    rows = {row.layer: row for row in survey_taps("mobilenetv3_small_050", 64)}
+    stopped = rows["blocks.1"]
+    assert not stopped.guided
+    assert "hardsigmoid" in stopped.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "message"),
+    [
+        ("resnet_of_mine", 64, "backbone must be a timm name"),
+        ("my.module:net", 64, "is your own and has no named taps"),
+        ("resnet18", 8, "size must be at least 16, but got 8"),
+    ],
+)
+def test_wrong_names_are_refused(name, size, message):
+    with pytest.raises(ModelError, match=message):
+        survey_taps(name, size)
