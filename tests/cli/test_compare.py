@@ -44,7 +44,7 @@ def test_two_runs_are_compared_case_by_case(runs, capsys, tmp_path):
     found = printed["measures"]["accuracy"]
     tables = [pd.read_csv(path / "predictions.csv").query("part == 'test'") for path in runs.values()]
     slow = [(table["label"] == table["predicted"]).mean() for table in tables]
-    assert [found["first"], found["second"]] == pytest.approx(slow)
+    assert [found["a"], found["b"]] == pytest.approx(slow)
     assert found["difference"] == pytest.approx(slow[1] - slow[0])
     assert found["low"] <= found["difference"] <= found["high"]
     assert found["cases"] == len(tables[0])
@@ -54,7 +54,7 @@ def test_people_get_a_table(runs, capsys):
     run("compare", runs["plain"], runs["alpha-10"])
     text = capsys.readouterr().out
     assert "balanced accuracy" in text
-    assert "B - A" in text
+    assert "B − A" in text
 
 
 def test_a_run_compared_with_itself_differs_by_nothing(runs, capsys):

@@ -22,22 +22,22 @@ class Compared:
 
     Attributes:
         measure: what was measured.
-        first: of the first run.
-        second: of the second run.
-        difference: second minus first, with its interval.
+        a: of the first run.
+        b: of the second run.
+        difference: b minus a, with its interval.
         cases: how many cases it rests on.
     """
 
     measure: Measure
-    first: float
-    second: float
+    a: float
+    b: float
     difference: Interval
     cases: int
 
     def plain(self) -> dict[str, Any]:
         """For JSON: None where a number is not defined."""
         value, low, high = self.difference
-        row = {"first": self.first, "second": self.second, "difference": value, "low": low, "high": high}
+        row = {"a": self.a, "b": self.b, "difference": value, "low": low, "high": high}
         return {name: None if np.isnan(found) else found for name, found in row.items()} | {
             "cases": self.cases
         }
@@ -59,13 +59,13 @@ def compare_runs(first: Path, second: Path) -> Sequence[Compared]:
     """
     base, treated = FinishedRun.read(first), FinishedRun.read(second)
     _check_comparable(base, treated)
-    measures = available({"first": [base], "second": [treated]})
+    measures = available({"a": [base], "b": [treated]})
     found = [(measure, measure.pair(treated, base)) for measure in measures]
     return [
         Compared(
             measure=measure,
-            first=measure.statistic(*pair.shared, pair.baseline),
-            second=measure.statistic(*pair.shared, pair.treated),
+            a=measure.statistic(*pair.shared, pair.baseline),
+            b=measure.statistic(*pair.shared, pair.treated),
             difference=difference(measure, [pair]).interval,
             cases=int(np.size(pair.groups)),
         )

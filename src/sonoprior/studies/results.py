@@ -172,7 +172,8 @@ class StudyResults:
         """
         sign = 1 if self.primary.higher_is_better else -1
         scores = {name: sign * self._validation(name) for name in self.compared}
-        return max(scores, key=scores.__getitem__) if scores else None
+        # A number that is not defined on the validation cases (AUROC of one class) is never the best.
+        return max(scores, key=lambda name: np.nan_to_num(scores[name], nan=-np.inf)) if scores else None
 
     def _validation(self, variant: str) -> float:
         values = [self._value(self.primary, run, "validation") for run in self.runs[variant]]
