@@ -237,6 +237,27 @@ def test_the_border_of_the_tissue_has_no_texture_of_its_own() -> None:
     assert np.abs(texture(flat, inside, SIDE, 8)).max() < 0.01
 
 
+BUSI = Path(__file__).parents[3] / "shared" / "data" / "BUSI" / "Dataset_BUSI_with_GT"
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not BUSI.is_dir(), reason="the BUSI images are not beside the repository")
+def test_on_real_images() -> None:
+    paths = sorted(path for path in BUSI.rglob("*.png") if "_mask" not in path.name)
+    images = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths]
+    rng = np.random.default_rng(0)
+    found = duplicates_among(sketched(images + [copy(image, rng) for image in images]))
+    groups = found.groups.reshape(2, -1)
+    assert (groups[0] == groups[1]).mean() >= 0.98
+    own = duplicates_among(sketched(images))
+    pairs = {(paths[i].stem, paths[j].stem) for i, j, _ in own.near}
+    across = {pair for pair in pairs if pair[0].split()[0] != pair[1].split()[0]}
+    # All seen to be the same picture; other frames of one lesion, such as malignant (3) and (4), are not.
+    assert len(across) >= 7
+    assert {("benign (406)", "malignant (94)"), ("benign (437)", "normal (34)")} <= across
+    assert not {("malignant (3)", "malignant (4)"), ("benign (204)", "benign (303)")} & pairs
+
+
 def case_set(folder: Path, images: list[np.ndarray]) -> CaseSet:
     with CaseSetWriter(folder, DatasetInfo(name="a few")) as writer:
         for number, image in enumerate(images):
