@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats.contingency import association
 
 from sonoprior.cases import EMPTY, CaseSet, CaseSetWriter, DatasetInfo
 from sonoprior.cases.audit import (
@@ -18,7 +19,7 @@ from sonoprior.cases.audit import (
     read_split,
     write_audit,
 )
-from sonoprior.cases.audit.balance import MISSING
+from sonoprior.cases.audit.balance import MISSING, cramers_v
 from sonoprior.core.errors import DataError, FolderError
 
 INFO = DatasetInfo(
@@ -364,6 +365,11 @@ def test_a_device_that_gives_the_class_away_is_said(tmp_path: Path) -> None:
         MISSING: [2, 2],
         "A": [4, 4],
     }
+
+
+def test_cramers_v_is_that_of_scipy() -> None:
+    counts = np.random.default_rng(0).integers(1, 40, (3, 5))
+    assert cramers_v(counts) == pytest.approx(association(counts, method="cramer"))
 
 
 def test_a_set_without_labels_is_audited(tmp_path: Path) -> None:

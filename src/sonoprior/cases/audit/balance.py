@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats.contingency import association
 
 from sonoprior.cases.case_set import CaseSet
 
@@ -104,13 +103,26 @@ def _device_findings(table: Crosstab) -> Iterator[Finding]:
     counts = np.array([row for name, row in table.rows.items() if name != MISSING])[:, named]
     if min(counts.shape) < 2 or not counts.any(axis=0).all() or not counts.any(axis=1).all():
         return
-    strength = float(association(counts, method="cramer"))
+    strength = cramers_v(counts)
     if strength >= _GIVEN_AWAY:
         message = (
             f"the device and the class go together (Cramér's V {strength:.2f}): a model may learn to tell the"
             " devices apart; compare results device by device."
         )
         yield Finding(kind="device", severity="warning", message=message)
+
+
+def cramers_v(counts: NDArray[np.int64]) -> float:
+    """How strongly rows and columns of a table of counts go together, from 0 to 1.
+
+    V = sqrt(chi² / (n (min(rows, columns) - 1))); H. Cramér, Mathematical Methods of Statistics, 1946.
+
+    >>> cramers_v(np.array([[4, 0], [0, 4]]))
+    1.0
+    """
+    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0, keepdims=True) / counts.sum()
+    chi_squared = ((counts - expected) ** 2 / expected).sum()
+    return float(np.sqrt(chi_squared / (counts.sum() * (min(counts.shape) - 1))))
 
 
 def _filled(case_set: CaseSet, column: str) -> NDArray[np.str_]:
