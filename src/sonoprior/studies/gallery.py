@@ -1,7 +1,7 @@
 """The pictures of a report that show where each variant looked."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +22,7 @@ Mask = NDArray[np.bool_]
 SIDE = 168
 _MOST_PANELS = 160
 _MOST_CASES = 6
+_PAGE = 930  # what the columns of pictures share, in CSS pixels
 
 
 class Looked(Protocol):
@@ -96,7 +97,14 @@ def attribution_gallery(runs: Mapping[str, FinishedRun], case_set: CaseSet, load
         " much; negative attribution is left out."
     )
     key = Figure(overlay_legend(legend(some.priors)), alt="legend of the overlays")
-    return [Paragraph(about), key, Table(["map", "image", "outline", *runs], rows)]
+    side = min(SIDE, _PAGE // (len(runs) + 2) - 14)
+    sized = [[_sized(cell, side) for cell in row] for row in rows]
+    return [Paragraph(about), key, Table(["map", "image", "outline", *runs], sized)]
+
+
+def _sized(cell: str | Figure, side: int) -> str | Figure:
+    """Columns of one width: a page of many variants has smaller pictures, not uneven ones."""
+    return replace(cell, width=f"{side}px") if isinstance(cell, Figure) else cell
 
 
 def _chosen(run: FinishedRun, most: int) -> list[tuple[str, str]]:
@@ -181,9 +189,9 @@ def _panel(
 
 
 def _picture(picture: NDArray[np.uint8], caption: str, alt: str = "") -> Figure:
-    return Figure(thumbnail(picture, SIDE), caption, alt or caption, f"{SIDE}px")
+    return Figure(thumbnail(picture, SIDE), caption, alt or caption)
 
 
 def _said(looked: Looked, label: str) -> str:
     sign = "✓" if looked.prediction.label == label else "✗"
-    return f"{sign} {looked.prediction.label}, {100 * looked.prediction.confidence:.0f} %"
+    return f"{sign} {looked.prediction.label}, {100 * looked.prediction.confidence:.0f}\N{NO-BREAK SPACE}%"

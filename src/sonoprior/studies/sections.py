@@ -70,7 +70,7 @@ def what_was_compared(results: StudyResults, case_set: CaseSet | None) -> Blocks
         f" {recipe.model.backbone}, weights to start from: {recipe.model.weights}; attribution is read at"
         f" {recipe.model.tap}. Endpoint, fixed beforehand: {results.primary.title} on the test cases."
     )
-    return [what, *about, facts, Table(["variant", "differs from the recipe in"], rows)]
+    return [what, *about, facts, Table(["variant", "settings of its own"], rows)]
 
 
 def _data(case_set: CaseSet, recipe: Recipe) -> str:
