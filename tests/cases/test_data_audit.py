@@ -56,7 +56,7 @@ def test_a_leaking_split_ends_with_1(cases: Path, capsys: pytest.CaptureFixture[
     rows = [f"c{i},train" for i in range(12)] + ["again,test"]
     (cases.parent / "split.csv").write_text("\n".join(["case,part", *rows]))
     assert status(cases, "--split", "split.csv") == 1
-    assert "fatal: 'c0', 'again' show the same picture, but lie in test and train" in capsys.readouterr().out
+    assert "fatal: 'c0', 'again' show the same picture, but lie in test, train" in capsys.readouterr().out
 
 
 def test_an_unreadable_image_ends_with_1(cases: Path, capsys: pytest.CaptureFixture[str]) -> None:

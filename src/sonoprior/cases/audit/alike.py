@@ -88,10 +88,10 @@ def _of_one_group(group: DuplicateGroup, level: str | None) -> Iterator[Finding]
     quoted = listed([f"'{case}'" for case in cases], _SHOWN)
     same = f"{quoted} show the same picture"
     if len(group.labels) > 1:
-        message = f"{same}, but their '{level}' is {' and '.join(group.labels)}; decide which is right."
+        message = f"{same}, but their '{level}' is {listed(group.labels)}; decide which is right."
         yield Finding(kind="near-duplicate across classes", severity="warning", message=message, cases=cases)
     if len(group.parts) > 1:
-        message = f"{same}, but lie in {' and '.join(group.parts)}; the scores are too good."
+        message = f"{same}, but lie in {listed(group.parts)}; the scores are too good."
         yield Finding(kind="leak", severity="fatal", message=message, cases=cases)
 
 

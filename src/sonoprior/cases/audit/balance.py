@@ -87,7 +87,9 @@ def _class_findings(table: Crosstab) -> Iterator[Finding]:
     known = {name: row for name, row in table.rows.items() if name != MISSING}
     unlabelled = table.rows.get(MISSING, [0])[0]
     if unlabelled:
-        message = f"{table.name}: {unlabelled} case(s) have no label; training with labels leaves them out."
+        message = (
+            f"{table.name}: {unlabelled} case(s) have no known label; training with labels leaves them out."
+        )
         yield Finding(kind="unlabelled", severity="note", message=message)
     for name, row in known.items():
         if row[1] < _FEWEST:

@@ -28,7 +28,7 @@ from .report import CHECKS, AuditReport, Crosstab, DuplicateGroup, Member, Sever
 _TONES: dict[Severity, Tone] = {"fatal": "bad", "warning": "warning", "note": "plain"}
 _MOST_GROUPS = 60  # shown as pictures in a section; all of them stand in audit.json
 _MOST_TILES = 12  # of a group
-_MOST_MESSAGES = 12  # before the rest is folded away
+_MOST_MESSAGES = 6  # before the rest is folded away
 
 _SEVERAL_LABELS = (
     "Each box shows one picture under different labels. At most one of them is right: look, decide, and"
