@@ -3,11 +3,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from conftest import write_blobs
 from sonoprior.cases import CaseSet, CaseSetWriter, DatasetInfo
 from sonoprior.core.errors import DataError, FolderError
 from sonoprior.training.parts import PARTS, case_groups, plan_parts, read_parts, write_parts
 from sonoprior.training.recipe import DataSettings, SplitSettings
+from tiny import write_blobs
 
 DATA = DataSettings()
 

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import sonoprior
-from conftest import write_blobs
 from sonoprior.cases import CaseSet
 from sonoprior.core.errors import DataError, FolderError
+from tiny import write_blobs
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ class Killed(BaseException):
 
 @pytest.fixture(scope="module")
 def plan(blobs, tmp_path_factory) -> Plan:
-    from conftest import TINY
+    from tiny import TINY
 
     path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
     path.write_text(yaml.safe_dump(TINY))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .output import print_json
 from .recipe import Set
+from .train import plain_warnings
 
 if TYPE_CHECKING:
     from sonoprior.cases import CaseSet
@@ -63,7 +64,8 @@ def study(  # noqa: PLR0913 (each is an option)
     settings = load_recipe(recipe, quick=quick, changes=wanted)
     case_set = CaseSet.open(data)
     try:
-        failed = run_study(settings, case_set, out, jobs=jobs, device=device)
+        with plain_warnings():
+            failed = run_study(settings, case_set, out, jobs=jobs, device=device)
     except KeyboardInterrupt:
         print(f"sonoprior: finished runs are kept in {out}; the same command goes on.", file=sys.stderr)
         raise

@@ -1,6 +1,7 @@
 """`sonoprior train`."""
 
 import sys
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,7 +69,7 @@ def train(  # noqa: PLR0913 (each is an option)
     plan = plan_run(settings, CaseSet.open(data), variant or settings.name, fold, seed)
     computing = Computing(choose_device(device))
     try:
-        with epoch_bar(settings) as after_epoch:
+        with plain_warnings(), epoch_bar(settings) as after_epoch:
             train_run(plan, out, computing, resume=resume, after_epoch=after_epoch)
     except KeyboardInterrupt:
         print(how_to_resume(out), file=sys.stderr)
@@ -96,6 +97,18 @@ def refuse_existing(out: Path, *, resume: bool) -> None:
 def how_to_resume(out: Path) -> str:
     """What to say when a person stops the work."""
     return f"sonoprior: what is finished is kept in {out}; go on with the same command and --resume."
+
+
+@contextmanager
+def plain_warnings() -> "Generator[None, None, None]":
+    """Print each warning as one sentence on standard error, once."""
+
+    def show(message: Warning | str, *_where: object) -> None:
+        print(f"sonoprior: warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 @contextmanager

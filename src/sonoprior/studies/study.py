@@ -1,6 +1,6 @@
 """A study: variants x folds x seeds of one recipe, each a run that can be resumed."""
 
-import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from sonoprior.core.checks import at_least, listed
 from sonoprior.core.errors import FolderError
 from sonoprior.core.folder import require, stamp, whole_folder, write_text
 from sonoprior.core.progress import bar
+from sonoprior.objectives.prior_guided_attribution import GuidanceWarning
 from sonoprior.training.assemble import preflight, usable_priors
 from sonoprior.training.loop import Fit
 from sonoprior.training.machine import choose_device
@@ -102,7 +103,7 @@ def build_caches(recipe: Recipe, case_set: CaseSet, out: Path) -> None:
 
 def _one_run(tell: Tell, out: Path, case_set_root: Path, run: PlannedRun, workers: int, device: str) -> None:
     """One run of a study, in a process of its own."""
-    logging.getLogger("sonoprior").setLevel(logging.ERROR)  # the study has warned already
+    warnings.simplefilter("ignore", GuidanceWarning)  # the study has warned already
     case_set = CaseSet.open(case_set_root)
     groups, folds = read_splits(out / SPLITS, case_set)
     plan = Plan(

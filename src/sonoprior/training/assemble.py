@@ -1,6 +1,5 @@
 """From a recipe to objects: network, objectives, loaders, optimiser. A notebook may call it too."""
 
-import logging
 from dataclasses import replace
 
 import numpy as np
@@ -8,15 +7,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from sonoprior.attribution.diagnosis import diagnose
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.cases.loading.cache import Cache
 from sonoprior.cases.loading.loader import Loader
 from sonoprior.cases.priors import PriorSpec, prior_names
 from sonoprior.core.checks import listed
-from sonoprior.core.errors import DataError, ModelError, RecipeError
+from sonoprior.core.errors import DataError, RecipeError
 from sonoprior.core.randomness import derived_seed
-from sonoprior.models.network import Network, build_network
+from sonoprior.models.network import build_network
 from sonoprior.models.taps import Tap
 from sonoprior.objectives import OBJECTIVES
 from sonoprior.objectives.base import Context, Objective
@@ -28,8 +26,6 @@ from .loop import Training, steps_per_epoch
 from .parts import Parts
 from .recipe import Recipe
 from .schedule import PolynomialDecay
-
-_LOG = logging.getLogger(__name__)
 
 
 def level_of(recipe: Recipe, case_set: CaseSet) -> str:
@@ -97,9 +93,12 @@ def assemble(
     classes = cache.case_set.classes(level)
     torch.manual_seed(derived_seed(seed, "weights"))
     network, tap = build_network(recipe.model, len(classes))
-    objectives = _objectives(recipe, network, tap, cache, parts["train"], level)
+    train = parts["train"]
+    counts = _class_counts(cache.case_set, train, level)
+    priors = tuple(cache.priors) if cache.present[train].any() else ()
+    objectives = _objectives(recipe, Context(network, tap, _example(recipe), level, counts, priors))
     experiment = Experiment(network, objectives).to(device)
-    streams = {"labelled": _training_loader(recipe, cache, parts["train"], level, seed, device)}
+    streams = {"labelled": _training_loader(recipe, cache, train, level, seed, device)}
     training = Training(
         network=network,
         experiment=experiment,
@@ -116,28 +115,20 @@ def assemble(
 
 
 def preflight(recipe: Recipe, case_set: CaseSet) -> None:
-    """Try what a recipe asks for, without its weights, before anything is written.
+    """Try what a recipe asks for before anything is written.
 
-    Where guidance would be degenerate at the recipe's tap, a warning says so.
+    Objectives warn of what is degenerate in the network at hand.
 
     Raises:
-        RecipeError, ModelError, DataError: if the level, the priors, the backbone or the tap cannot be
-            had, or the recipe guides at a tap whose tail cannot be differentiated twice.
+        RecipeError, ModelError, DataError: if the level, the priors, the backbone, its weights, the tap or
+            an objective cannot be had.
     """
     level = level_of(recipe, case_set)
-    usable_priors(recipe, case_set)
-    network, tap = build_network(
-        recipe.model.model_copy(update={"weights": "none"}), len(case_set.classes(level))
-    )
-    if not guides(recipe):
-        return
-    found = diagnose(network, tap, _example(recipe))
-    if not found.guided:
-        raise ModelError(
-            f"tap '{recipe.model.tap}' of '{recipe.model.backbone}' cannot be guided: {found.reason}"
-        )
-    for warning in found.warnings(attribution_settings(recipe).method):
-        _LOG.warning("%s: %s", recipe.name, warning)
+    spec = usable_priors(recipe, case_set)
+    network, tap = build_network(recipe.model, len(case_set.classes(level)))
+    counts = _class_counts(case_set, np.arange(len(case_set)), level)
+    priors = () if spec is None else tuple(prior_names(case_set, spec))
+    _objectives(recipe, Context(network, tap, _example(recipe), level, counts, priors))
 
 
 def attribution_settings(recipe: Recipe) -> AttributionSettings:
@@ -150,17 +141,7 @@ def _example(recipe: Recipe) -> torch.Tensor:
     return torch.rand(2, 1, recipe.data.size, recipe.data.size)
 
 
-def _objectives(
-    recipe: Recipe, network: Network, tap: Tap, cache: Cache, train: NDArray[np.int64], level: str
-) -> dict[str, tuple[float, Objective]]:
-    context = Context(
-        network=network,
-        tap=tap,
-        example=_example(recipe),
-        level=level,
-        class_counts=_class_counts(cache.case_set, train, level),
-        priors=tuple(cache.priors) if cache.present[train].any() else (),
-    )
+def _objectives(recipe: Recipe, context: Context) -> dict[str, tuple[float, Objective]]:
     return {
         name: (entry.weight, OBJECTIVES.load(entry.type)(entry.settings, context))
         for name, entry in recipe.active_objectives.items()
