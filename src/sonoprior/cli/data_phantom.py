@@ -1,10 +1,14 @@
 """`sonoprior data phantom`: make a simulated case set."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sonoprior.core.errors import DataError
 
 from .output import print_json
+
+if TYPE_CHECKING:
+    from sonoprior.cases.phantom import Confounder
 
 
 def phantom(  # noqa: PLR0913 - one argument a flag
@@ -17,8 +21,11 @@ def phantom(  # noqa: PLR0913 - one argument a flag
     size: int = 256,
     outlines: float = 0.23,
     unlabelled: float = 0.05,
+    sweeps: int = 0,
     label_noise: float = 0.0,
     outline_noise: float = 0.0,
+    confounder: str | None = None,
+    overlay_masks: bool = False,
     jobs: int | None = None,
     json: bool = False,
 ) -> None:
@@ -32,8 +39,11 @@ def phantom(  # noqa: PLR0913 - one argument a flag
         size: pixels in each direction.
         outlines: share of frames that come with outlines.
         unlabelled: further frames off their plane or between two views, as a share.
+        sweeps: clips of 10 to 60 frames a patient, on top.
         label_noise: share of frames whose view is wrong.
         outline_noise: standard deviation of an outline's error, in pixels.
+        confounder: a burnt-in mark that goes with a class but in the test part, as "logo=adnexa and ovary".
+        overlay_masks: keep the place of each burnt-in mark.
         jobs: processes; by default one a core.
         json: print what was made as JSON.
     """
@@ -49,11 +59,23 @@ def phantom(  # noqa: PLR0913 - one argument a flag
         size=size,
         outline_fraction=outlines,
         unlabelled=unlabelled,
+        sweeps=sweeps,
         label_noise=label_noise,
         outline_noise_px=outline_noise,
+        confounder=None if confounder is None else _confounder(confounder),
+        overlay_masks=overlay_masks,
         jobs=jobs,
     )
     if json:
         print_json({"folder": str(out), "name": made.info.name, "cases": len(made), "simulated": True})
     else:
         print(f"{len(made)} simulated frames of {patients} simulated patients in {out}")
+
+
+def _confounder(text: str) -> "Confounder":
+    from sonoprior.cases.phantom import Confounder
+
+    mark, between, plane = text.partition("=")
+    if not between:
+        raise DataError(f"--confounder must be MARK=CLASS, but got '{text}'.")
+    return Confounder(mark, plane)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +10,13 @@ from sonoprior.core.errors import DataError
 from sonoprior.core.randomness import generator
 
 from .burnt_in import Habits, draw_habits
-from .patient import Patient, draw_patient
+from .patient import ABDOMINAL, Patient, draw_patient
 from .probes import Probe
 from .vendors import VENDORS, Vendor
 from .views import VIEWS, View
 
 Shares = NDArray[np.float64]
+_LINEAR = 0.25  # of the abdominal exams
 QUALITIES = ("standard", "off-plane", "between views")
 
 
@@ -37,11 +37,12 @@ class Shot:
 
 @dataclass(frozen=True)
 class Exam:
-    """One exam of one patient; patients, machines and shots follow from (seed, number).
+    """One exam of one patient.
 
     Attributes:
         seed: of the population.
         number: of the patient.
+        patient: herself.
         style: the machine.
         probe: on it.
         habits: what the pictures carry.
@@ -51,27 +52,24 @@ class Exam:
 
     seed: int
     number: int
+    patient: Patient
     style: Vendor
     probe: Probe
     habits: Habits
     mean_grey: float
     ticks: int
 
-    @cached_property
-    def patient(self) -> Patient:
-        """The patient, built when the first frame is cut."""
-        return draw_patient(self.seed, self.number)
 
-
-def draw_exam(seed: int, number: int) -> Exam:
-    """The exam of patient `number` of a population."""
+def draw_exam(seed: int, number: int, abdominal_share: float = ABDOMINAL) -> Exam:
+    """The exam of patient `number` of a population; everything of it follows from the arguments."""
     rng = generator(seed, "exam", number)
     style = VENDORS[int(rng.integers(len(VENDORS)))]
-    abdominal = draw_patient(seed, number).abdominal
-    kind = ("linear" if rng.random() < 0.12 else "convex") if abdominal else "endocavity"
+    patient = draw_patient(seed, number, abdominal_share)
+    kind = ("linear" if rng.random() < _LINEAR else "convex") if patient.abdominal else "endocavity"
     return Exam(
         seed=seed,
         number=number,
+        patient=patient,
         style=style,
         probe=style.probes[kind],
         habits=draw_habits(rng, style),

@@ -20,6 +20,7 @@ from .views import Aim, Pose, off_plane, pose
 Noise = NDArray[np.complex64]
 _TOP_STEP_MM = 5.0
 _ZOOMS = (2, 4)
+_CROPPED = 0.8  # of what is looked at must fit into a zoom box
 _FOCUS_AT = 0.5  # of the shown depth
 _FOCUS_STEP_MM = 5.0
 
@@ -109,7 +110,7 @@ def _held(exam: Exam, shot: Shot, rng: np.random.Generator) -> tuple[Aim, Pose]:
 def _screen(exam: Exam, aim: Aim, held: Pose, ticks: int, size: int, rng: np.random.Generator) -> Screen:
     """The whole depth, or a zoom box around what is looked at, a half or a quarter as high."""
     whole = ticks * exam.probe.tick_mm
-    fitting = [zoom for zoom in _ZOOMS if whole / zoom >= aim.extent_mm]
+    fitting = [zoom for zoom in _ZOOMS if whole / zoom >= _CROPPED * aim.extent_mm]
     if rng.random() >= aim.magnified or not fitting:
         return Screen(0.0, whole, size)
     height = whole / max(fitting)

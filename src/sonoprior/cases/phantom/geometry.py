@@ -120,8 +120,8 @@ class Ellipsoid:
         q *= q
         squared = q[0] + q[1] + q[2]
         weights = (1 / self.semi**2).astype(np.float32)
-        slope = np.sqrt(weights @ q) + _TINY
-        radius = np.sqrt(squared)
+        slope = np.sqrt(weights @ q + _TINY * weights.min())
+        radius = np.sqrt(squared + _TINY)
         return (radius * (radius - 1) / slope).reshape(points.shape[1:])
 
 

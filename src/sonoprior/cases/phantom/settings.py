@@ -7,6 +7,7 @@ from sonoprior.core.checks import at_least, one_of, within
 from sonoprior.core.errors import DataError
 
 from .burnt_in import OVERLAYS
+from .patient import ABDOMINAL
 from .views import BY_NAME, PLANES
 
 VERSION = 1
@@ -60,6 +61,7 @@ class PhantomSettings:
         outline_fraction: of the frames that come with outlines.
         box_fraction: of the frames that come with boxes.
         unlabelled: further frames, off their plane or between two views, as a share of `frames`.
+        abdominal: share of patients scanned through the abdominal wall; as rare by default as in real exams.
         sweeps: clips of 10 to 60 frames a patient, on top.
         label_noise: share of frames whose view is wrong.
         outline_noise_px: standard deviation of an outline's error.
@@ -76,6 +78,7 @@ class PhantomSettings:
     outline_fraction: float = 0.23
     box_fraction: float = 1.0
     unlabelled: float = 0.05
+    abdominal: float = ABDOMINAL
     sweeps: int = 0
     label_noise: float = 0.0
     outline_noise_px: float = 0.0
@@ -90,7 +93,7 @@ class PhantomSettings:
         at_least("seed", self.seed, 0, DataError)
         at_least("sweeps", self.sweeps, 0, DataError)
         within("size", self.size, 32, 1024, DataError)
-        for name in ("outline_fraction", "box_fraction", "unlabelled", "label_noise"):
+        for name in ("outline_fraction", "box_fraction", "unlabelled", "abdominal", "label_noise"):
             within(name, getattr(self, name), 0, 1, DataError)
         at_least("outline_noise_px", self.outline_noise_px, 0, DataError)
         for view, weight in self.view_weights.items():

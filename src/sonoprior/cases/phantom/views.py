@@ -99,7 +99,7 @@ def _longitudinal_uterus(patient: Patient, rng: np.random.Generator) -> Aim:
 
 def _oblique_uterus(patient: Patient, rng: np.random.Generator) -> Aim:
     uterus = patient.uterus
-    share = rng.choice([-1, 1]) * rng.uniform(25, 65)
+    share = rng.choice([-1, 1]) * rng.uniform(32, 62)
     target = uterus.body.centre + rng.normal(0, 5, 3)
     beam = unit(target - probe_tip(uterus, target, patient.around, patient.abdominal))
     return Aim(target, turned(_along(patient, uterus.axis), beam, float(share)), 5, 0.15, 65)
@@ -120,7 +120,7 @@ def _cervix(patient: Patient, rng: np.random.Generator) -> Aim:
 def _bladder(patient: Patient, rng: np.random.Generator) -> Aim:
     bladder = patient.around.bladder
     size = float(2 * bladder.semi.max())
-    return Aim(bladder.centre + rng.normal(0, 3, 3), sagittal(patient), 7, 0.4, max(size, 40))
+    return Aim(bladder.centre + rng.normal(0, 3, 3), sagittal(patient), 6, 0.6, max(size, 35))
 
 
 def _interstitial(side: str) -> Finder:
