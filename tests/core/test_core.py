@@ -97,6 +97,18 @@ def test_a_folder_is_whole_or_not_there(tmp_path):
         pass
 
 
+def test_what_is_written_can_be_read_by_those_whom_the_umask_allows(tmp_path):
+    before = os.umask(0o022)
+    try:
+        write_text(tmp_path / "page.html", "x")
+        with whole_folder(tmp_path / "set") as building:
+            (building / "whole").write_text("x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "page.html").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "set").stat().st_mode & 0o777 == 0o755
+
+
 def test_a_stamp_tells_kind_and_format(tmp_path):
     stamp(tmp_path, "run", 1)
     assert require(tmp_path, "run", 1)["kind"] == "run"

@@ -3,16 +3,21 @@
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from .errors import FolderError
 
 STAMP = "sonoprior.json"
+
+
+def _beside(path: Path) -> Path:
+    """A hidden name of its own in the same folder, so that a rename never crosses a file system."""
+    return path.with_name(f".{path.name}.{token_hex(6)}")
 
 
 @contextmanager
@@ -21,11 +26,9 @@ def whole_file(path: Path) -> Generator[Path, None, None]:
 
     A kill, an error or a full disk leaves the old file as it was and nothing new behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _beside(path).with_suffix(path.suffix)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
@@ -70,11 +73,9 @@ def whole_folder(target: Path) -> Generator[Path, None, None]:
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise FolderError(f"{target} exists already; name a new folder or remove that one first.")
-    building = None
+    building = _beside(target)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-        building.chmod(0o755)
+        building.mkdir(parents=True)
         yield building
         if target.exists():
             target.rmdir()
@@ -82,8 +83,7 @@ def whole_folder(target: Path) -> Generator[Path, None, None]:
     except OSError as error:
         raise FolderError(f"cannot write {target}: {error.strerror or error}.") from error
     finally:
-        if building is not None:
-            shutil.rmtree(building, ignore_errors=True)
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def stamp(folder: Path, kind: str, format_version: int) -> None:
