@@ -17,7 +17,7 @@ STAMP = "sonoprior.json"
 
 def _beside(path: Path) -> Path:
     """A hidden name of its own in the same folder, so that a rename never crosses a file system."""
-    return path.with_name(f".{path.name}.{token_hex(6)}")
+    return path.with_name(f".{path.stem}.{token_hex(6)}{path.suffix}")
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def whole_file(path: Path) -> Generator[Path, None, None]:
 
     A kill, an error or a full disk leaves the old file as it was and nothing new behind.
     """
-    temporary = _beside(path).with_suffix(path.suffix)
+    temporary = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
