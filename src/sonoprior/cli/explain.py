@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from .output import print_json, print_table
+from .predict import counted
 
 
 def explain(
@@ -32,16 +33,16 @@ def explain(
         Print JSON instead of a table.
     """
     from sonoprior.core.folder import whole_folder
-    from sonoprior.core.progress import track
+    from sonoprior.core.progress import bar
     from sonoprior.training.explanation import write_explanations
     from sonoprior.training.image_files import find_images
     from sonoprior.training.predictor import load
 
     predictor = load(run, device)
     paths = find_images(images, exclude).paths
-    attributions = (predictor.attribution([path])[0] for path in track(paths, "explaining"))
-    with whole_folder(out) as building:
-        rows = write_explanations(building, attributions, f"{run}", simulated=predictor.identity["simulated"])
+    with bar("explaining", len(paths)) as tick, whole_folder(out) as building:
+        looked = (predictor.attribution([path])[0] for path in counted(paths, tick))
+        rows = write_explanations(building, looked, str(run), simulated=predictor.identity["simulated"])
     if json:
         print_json({"out": str(out), "images": rows})
         return

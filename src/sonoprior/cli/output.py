@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -18,5 +19,5 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[objec
     for name in header:
         table.add_column(name)
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(escape(str(cell)) for cell in row))  # a path may hold brackets
     Console().print(table)

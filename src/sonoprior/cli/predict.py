@@ -1,13 +1,14 @@
 """`sonoprior predict`."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
+    from sonoprior.core.progress import Ticker
     from sonoprior.training.predictor import Prediction
 
 _SHOWN = 20
@@ -39,7 +40,7 @@ def predict(
     json:
         Print JSON instead of a table.
     """
-    from sonoprior.core.progress import track
+    from sonoprior.core.progress import bar
     from sonoprior.training.image_files import find_images
     from sonoprior.training.predictor import load
 
@@ -48,7 +49,8 @@ def predict(
     predictor = load(run, device)
     found = find_images(images, exclude)
     unreadable: list[str] = []
-    predictions = predictor.predict(track(found.paths, "labelling"), on_unreadable=unreadable.append)
+    with bar("labelling", len(found.paths)) as tick:
+        predictions = predictor.predict(counted(found.paths, tick), on_unreadable=unreadable.append)
     if out is not None:
         _write(out, predictions)
     if json:
@@ -56,6 +58,13 @@ def predict(
     else:
         _print(predictions)
     _say(len(predictions), found.left_out, exclude, unreadable, out)
+
+
+def counted(paths: Iterable[Path], tick: "Ticker") -> Iterator[Path]:
+    """The paths one by one, each counted when the next one is asked for."""
+    for path in paths:
+        yield path
+        tick()
 
 
 def _check_suffix(out: Path) -> None:

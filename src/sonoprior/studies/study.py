@@ -24,6 +24,7 @@ from .splits import read_splits, write_splits
 from .workers import News, Tell, work_through
 
 SPLITS = "splits.csv"
+PRELOAD = ("sonoprior.training.run",)
 # A study may grow.
 _MAY_DIFFER = {"study.seeds"}
 
@@ -56,7 +57,7 @@ def run_study(
     build_caches(recipe, case_set, out)
     workers = min(jobs, len(open_runs))
     pieces = {run.name: (out, case_set.root, run, workers, device) for run in open_runs}
-    news = work_through(pieces, _one_run, workers, preload=("sonoprior.training.run",))
+    news = work_through(pieces, _one_run, workers, PRELOAD)
     return _follow(news, recipe.training.epochs, {run.name: run.folder(out) for run in open_runs})
 
 

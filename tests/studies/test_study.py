@@ -1,0 +1,188 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from sonoprior.cases import CaseSet
+from sonoprior.core.errors import DataError, FolderError, ModelError, SonopriorError
+from sonoprior.studies.layout import planned_runs
+from sonoprior.studies.study import PRELOAD, prepare, run_study
+from sonoprior.studies.workers import work_through
+from sonoprior.training.recipe_file import load_recipe
+from sonoprior.training.run import WEIGHTS, is_finished
+
+SMALL = ["training.epochs=1", "split.protocol=k_fold", "split.folds=2"]
+
+
+def work(tell, what):
+    """A piece of work for `work_through`: report, fail in a foreseen or another way, or die."""
+    tell(1)
+    if what == "known":
+        raise SonopriorError("the sentence.")
+    if what == "unforeseen":
+        raise KeyError("thing")
+    if what == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    tell(2)
+
+
+def test_a_piece_of_work_that_fails_or_dies_takes_no_other_along():
+    pieces = {name: (name,) for name in ("known", "good", "dies", "unforeseen", "well")}
+    # The server that forks the processes is started once; the studies below want these modules in it.
+    news = list(work_through(pieces, work, workers=2, preload=PRELOAD))
+    ends = {item.name: item for item in news if item.steps is None}
+    assert ends.keys() == pieces.keys()
+    assert ends["good"].error is None
+    assert ends["well"].error is None
+    assert ends["known"].error == "the sentence."
+    assert not ends["known"].trace
+    assert ends["unforeseen"].error == "KeyError: 'thing'"
+    assert "raise KeyError" in ends["unforeseen"].trace
+    assert "ended from outside (exit status -9)" in ends["dies"].error
+    assert [item.steps for item in news if item.name == "good"] == [1, 2, None]
+
+
+@pytest.fixture(scope="module")
+def recipe_path(tmp_path_factory):
+    import yaml
+
+    from tiny import TINY
+
+    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY))
+    return path
+
+
+@pytest.fixture(scope="module")
+def case_set(blobs):
+    return CaseSet.open(blobs)
+
+
+@pytest.fixture(scope="module")
+def study(recipe_path, case_set, tmp_path_factory):
+    """A finished study: two variants, two folds, one seed."""
+    out = tmp_path_factory.mktemp("studies") / "study"
+    assert run_study(load_recipe(recipe_path, changes=SMALL), case_set, out) == {}
+    return out
+
+
+def test_every_run_is_finished(study, recipe_path):
+    runs = planned_runs(load_recipe(recipe_path, changes=SMALL))
+    assert len(runs) == 4
+    assert all(is_finished(run.folder(study)) for run in runs)
+
+
+def test_all_variants_see_the_same_parts_and_each_case_is_tested_once(study, case_set):
+    splits = pd.read_csv(study / "splits.csv", keep_default_na=False)
+    assert splits["case"].tolist() == case_set.ids
+    for fold in (0, 1):
+        read = [
+            (study / "runs" / variant / f"fold{fold}-seed0" / "split.csv").read_text()
+            for variant in ("plain", "guided")
+        ]
+        assert read[0] == read[1]
+    assert ((splits["fold0"] == "test") ^ (splits["fold1"] == "test")).all()
+
+
+def test_the_pixels_are_decoded_once_for_all(study):
+    assert len(list((study / "cache").glob("*/images.npy"))) == 1
+    assert not list(study.glob("runs/*/*/cache"))
+
+
+def test_a_study_grows_by_seeds_and_keeps_what_is_finished(study, recipe_path, case_set, tmp_path):
+    import shutil
+
+    out = shutil.copytree(study, tmp_path / "study")
+    kept = out / "runs" / "plain" / "fold1-seed0" / WEIGHTS
+    before = kept.stat().st_mtime_ns
+    shutil.rmtree(out / "runs" / "guided" / "fold0-seed0")
+    changes = [*SMALL, "study.seeds=2"]
+    recipe = load_recipe(recipe_path, changes=changes)
+    assert run_study(recipe, case_set, out, jobs=2) == {}
+    assert all(is_finished(run.folder(out)) for run in planned_runs(recipe))
+    assert kept.stat().st_mtime_ns == before
+
+
+def test_a_finished_study_does_nothing(study, recipe_path, case_set, monkeypatch):
+    monkeypatch.setattr("sonoprior.studies.study.work_through", pytest.fail)
+    assert run_study(load_recipe(recipe_path, changes=SMALL), case_set, study) == {}
+
+
+def test_a_run_that_fails_is_reported_and_the_others_go_on(recipe_path, case_set, tmp_path):
+    variants = "study.variants={plain: {objectives.guidance.weight: 0}, wild: {training.learning_rate: 1e30}}"
+    recipe = load_recipe(recipe_path, changes=["training.epochs=2", variants])
+    failed = run_study(recipe, case_set, tmp_path / "study")
+    assert list(failed) == ["wild, fold 0, seed 0"]
+    assert "the loss must stay a finite number" in failed["wild, fold 0, seed 0"]
+    assert is_finished(tmp_path / "study" / "runs" / "plain" / "fold0-seed0")
+
+
+def test_a_study_of_another_recipe_is_refused(study, recipe_path, case_set):
+    other = load_recipe(recipe_path, changes=[*SMALL, "training.batch_size=4"])
+    with pytest.raises(FolderError, match=r"holds a study that differs in training\.batch_size; name a new"):
+        prepare(other, case_set, study)
+
+
+def test_other_cases_are_refused(study, recipe_path, tmp_path):
+    from tiny import write_blobs
+
+    fewer = CaseSet.open(write_blobs(tmp_path / "fewer", cases=20))
+    with pytest.raises(FolderError, match=r"splits\.csv was made for other cases than those of .*fewer"):
+        prepare(load_recipe(recipe_path, changes=SMALL), fewer, study)
+
+
+def test_something_else_in_the_folder_is_refused(recipe_path, case_set, tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(FolderError, match="is not a study folder"):
+        prepare(load_recipe(recipe_path, changes=SMALL), case_set, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        ("study.variants.guided.model.tap=stage9", ModelError, "tap must be one of"),
+        ("study.variants.guided.data.priors.source=landmarks", DataError, "landmarks"),
+        ("split.folds=30", DataError, "30 parts need at least 30 groups"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_is_written(
+    recipe_path, case_set, tmp_path, change, error, said
+):
+    with pytest.raises(error, match=said):
+        run_study(load_recipe(recipe_path, changes=[*SMALL, change]), case_set, tmp_path / "study")
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_jobs(recipe_path, case_set, tmp_path):
+    with pytest.raises(SonopriorError, match="the number of jobs must be at least 1, but got 0"):
+        run_study(load_recipe(recipe_path), case_set, tmp_path / "study", jobs=0)
+
+
+STUDY = "import sys; from sonoprior.cli.main import main; main(sys.argv[1:])"
+
+
+@pytest.mark.long
+def test_a_study_that_is_killed_goes_on(recipe_path, blobs, tmp_path):
+    def start(out):
+        command = [sys.executable, "-c", STUDY, "study", str(recipe_path), "--data", str(blobs)]
+        settings = ["--set", "training.epochs=6", "--out", str(out)]
+        return subprocess.Popen([*command, *settings], env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+    assert start(tmp_path / "whole").wait() == 0
+    out = tmp_path / "killed"
+    process = start(out)
+    while not list(out.glob("runs/*/*/log.csv")) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(2)  # its workers notice that nobody listens, and end
+    assert start(out).wait() == 0
+    for run in (tmp_path / "whole").glob("runs/*/*"):
+        other = out / run.relative_to(tmp_path / "whole")
+        assert (run / WEIGHTS).read_bytes() == (other / WEIGHTS).read_bytes()
+    assert json.loads((out / "summary.json").read_text())["complete"]
