@@ -59,8 +59,8 @@ def test_a_ring_has_two_edges_and_an_empty_mask_none():
 
 
 def test_colours_can_be_told_apart_and_repeat():
-    assert len(set(OUTLINE_COLOURS)) == 7
-    assert colour_of(7) == colour_of(0)
+    assert len(set(OUTLINE_COLOURS)) == 10
+    assert colour_of(10) == colour_of(0)
     assert legend(["sac", "embryo"]) == {"sac": colour_of(0), "embryo": colour_of(1)}
 
 

@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 Grey = NDArray[np.uint8]
 RGB = NDArray[np.uint8]
 
-OUTLINE_COLOURS = ("#56B4E9", "#00C08B", "#F2A0CC", "#FFFFFF", "#4C7DFF", "#B8F0C8", "#9B6BD3")
+# The last three are warm: only ten zones at once, which a contact sheet shows without heat, need them.
+OUTLINE_COLOURS = (
+    *("#56B4E9", "#00C08B", "#F2A0CC", "#FFFFFF", "#4C7DFF", "#B8F0C8", "#9B6BD3"),
+    *("#F0E442", "#E69F00", "#D55E00"),
+)
 _BLANK = 1e-12
 
 
 def colour_of(position: int) -> str:
-    """The outline colour of the prior at a position, as "#RRGGBB"; they repeat after seven."""
+    """The outline colour of the prior at a position, as "#RRGGBB"; they repeat after ten."""
     return OUTLINE_COLOURS[position % len(OUTLINE_COLOURS)]
 
 
