@@ -45,3 +45,10 @@ def test_a_run_that_is_not_finished(trained, tmp_path, capsys):
     (copy / "metrics.json").unlink()
     assert ran("evaluate", copy) == 2
     assert "is not finished" in capsys.readouterr().err
+
+
+def test_a_page_about_the_run(trained, blobs, tmp_path, capsys):
+    page = tmp_path / "run.html"
+    assert ran("evaluate", trained.run, "--data", blobs, "--report", page, "--device", "cpu") == 0
+    assert "not a diagnosis" in page.read_text()
+    assert f"report: {page}" in capsys.readouterr().err

@@ -1,15 +1,26 @@
 """`sonoprior evaluate`."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .output import print_json, print_table
+
+if TYPE_CHECKING:
+    from sonoprior.cases import CaseSet
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, float | None]]]
 
 
-def evaluate(run: Path, *, data: Path | None = None, device: str = "auto", json: bool = False) -> None:
+def evaluate(
+    run: Path,
+    *,
+    data: Path | None = None,
+    report: Path | None = None,
+    device: str = "auto",
+    json: bool = False,
+) -> None:
     """Measure a run: on the cases it was tested on, or on another case set.
 
     Cases of the same set keep their parts, so that those that the run has learnt from stay apart.
@@ -20,12 +31,19 @@ def evaluate(run: Path, *, data: Path | None = None, device: str = "auto", json:
         The run folder.
     data:
         The folder of a case set; what was measured after training, if none is named.
+    report:
+        An HTML page to write about the run; with images, if `data` is the set of the run.
     device:
         auto, cpu, cuda, cuda:1, mps.
     json:
         Print JSON instead of tables.
     """
-    metrics = _stored(run) if data is None else _measured(run, data, device)
+    from sonoprior.cases import CaseSet
+
+    case_set = None if data is None else CaseSet.open(data)
+    metrics = _stored(run) if case_set is None else _measured(run, case_set, device)
+    if report is not None:
+        _write_report(run, report, case_set, device)
     if json:
         print_json({"run": str(run), "data": None if data is None else str(data), "metrics": metrics})
     else:
@@ -47,19 +65,24 @@ def _cell(found: Mapping[str, float | None] | None) -> str:
 
 
 def _stored(run: Path) -> Any:
-    from sonoprior.core.errors import FolderError
-    from sonoprior.core.folder import read_json, require
+    from sonoprior.core.folder import read_json
+    from sonoprior.studies.finished import FinishedRun
 
-    require(run, "run", 1)
-    if not (run / "metrics.json").is_file():
-        raise FolderError(f"{run} is not finished: it has no metrics.json; resume its training first.")
-    return read_json(run / "metrics.json")
+    return read_json(FinishedRun.read(run).folder / "metrics.json")
 
 
-def _measured(run: Path, data: Path, device: str) -> Any:
-    from sonoprior.cases import CaseSet
+def _measured(run: Path, case_set: "CaseSet", device: str) -> Any:
     from sonoprior.training.predictor import load
 
     predictor = load(run, device)
-    case_set = CaseSet.open(data)
     return predictor.evaluate(case_set, predictor.parts_of(case_set)).metrics
+
+
+def _write_report(run: Path, report: Path, case_set: "CaseSet | None", device: str) -> None:
+    from functools import partial
+
+    from sonoprior.studies.report import run_report
+    from sonoprior.training.predictor import load
+
+    run_report(run, report, case_set, partial(load, device=device))
+    print(f"report: {report}", file=sys.stderr)
