@@ -1,0 +1,91 @@
+"""Network and objectives as one module."""
+
+import copy
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from sonoprior.core.errors import RecipeError
+from sonoprior.models.taps import Tap
+from sonoprior.objectives import PriorGuidedAttribution
+from sonoprior.objectives.base import Context
+from sonoprior.objectives.cross_entropy import CrossEntropy
+from sonoprior.objectives.prior_guided_attribution import PriorGuidance
+from sonoprior.objectives.settings import CrossEntropySettings, PriorGuidedAttributionSettings
+from sonoprior.training.experiment import Experiment
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.Flatten())
+    return nn.Sequential(*layers, nn.Linear(6 * 64, 3))
+
+
+def record(with_priors: bool = True):
+    generator = torch.Generator().manual_seed(3)
+    images = torch.rand(6, 1, 8, 8, generator=generator)
+    priors = (torch.rand(6, 1, 8, 8, generator=generator) > 0.7).float()
+    present = torch.tensor([[True], [False], [True], [False], [False], [True]]) & with_priors
+    fields = {"image": images, "label.view": torch.arange(6) % 3, "prior": priors}
+    return SimpleNamespace(fields=fields, present={"prior": present})
+
+
+def context(net) -> Context:
+    example = torch.rand(2, 1, 8, 8)
+    return Context(net, Tap("2"), example, "view", torch.tensor([2, 2, 2]), ("zone",))
+
+
+def experiment(net, alpha: float, **settings) -> Experiment:
+    about = context(net)
+    objectives = {"classification": (1.0, CrossEntropy(CrossEntropySettings(), about))}
+    if alpha:
+        guidance = PriorGuidance(PriorGuidedAttributionSettings(**settings), about)
+        objectives["guidance"] = (alpha, guidance)
+    return Experiment(net, objectives)
+
+
+def test_a_step_is_that_of_the_module_for_ones_own_loop():
+    net, other = network(), network()
+    batch = record()
+    outcome = experiment(net, 4.0)({"labelled": batch})
+    outcome.loss.backward()
+    guided = PriorGuidedAttribution(other, "2", alpha=4.0)
+    logits, term = guided(batch.fields["image"], batch.fields["prior"], batch.present["prior"])
+    (cross_entropy(logits, batch.fields["label.view"]) + term).backward()
+    for mine, theirs in zip(net.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad)
+    assert set(outcome.terms) == {"classification", "guidance"}
+
+
+def test_a_batch_without_priors_is_a_plain_step():
+    net, plain = network(), network()
+    batch = record(with_priors=False)
+    experiment(net, 4.0)({"labelled": batch}).loss.backward()
+    cross_entropy(plain(batch.fields["image"]), batch.fields["label.view"]).backward()
+    for mine, theirs in zip(net.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad)
+
+
+def test_copies_live_on_their_own():
+    original = experiment(network(), 2.0)
+    copied = copy.deepcopy(original)
+    with torch.no_grad():
+        copied.network[0].weight.add_(1)
+    losses = [each({"labelled": record()}).loss for each in (original, copied)]
+    assert not torch.isclose(*losses)
+
+
+def test_two_guidances_that_need_different_passes_are_refused():
+    net = network()
+    about = context(net)
+    objectives = {
+        name: (1.0, PriorGuidance(PriorGuidedAttributionSettings(batch_norm=kind), about))
+        for name, kind in (("first", "detached"), ("second", "mixed"))
+    }
+    with pytest.raises(
+        RecipeError, match=r"objectives.second: the objectives of one stream share one guided"
+    ):
+        Experiment(net, objectives)
