@@ -11,11 +11,12 @@ from sonoprior.cases.phantom.frame import take
 from sonoprior.cases.phantom.geometry import LEFT, Plane, unit
 from sonoprior.cases.phantom.gestation import draw_gestation, embryo_length_mm, sac_diameter_mm
 from sonoprior.cases.phantom.patient import SITUATIONS, draw_patient
+from sonoprior.cases.phantom.poses import off_plane, pose
 from sonoprior.cases.phantom.probes import Screen, beam_grid
 from sonoprior.cases.phantom.section import section
 from sonoprior.cases.phantom.tissue import ZONES, zone_index
 from sonoprior.cases.phantom.vendors import VENDORS
-from sonoprior.cases.phantom.views import BY_NAME, META, PLANES, VIEWS, off_plane, pose, sagittal
+from sonoprior.cases.phantom.views import BY_NAME, META, PLANES, VIEWS, sagittal
 
 SCREEN = Screen(0.0, 100.0, 256)
 GRID = beam_grid(VENDORS[0].probes["endocavity"], SCREEN)

@@ -16,7 +16,8 @@ from .vendors import VENDORS, Vendor
 from .views import VIEWS, View
 
 Shares = NDArray[np.float64]
-_LINEAR = 0.25  # of the abdominal exams
+_LINEAR = 0.5  # of the abdominal exams of slim patients
+_SLIM_MM = 27.0  # of abdominal wall
 QUALITIES = ("standard", "off-plane", "between views")
 
 
@@ -65,7 +66,7 @@ def draw_exam(seed: int, number: int, abdominal_share: float = ABDOMINAL) -> Exa
     rng = generator(seed, "exam", number)
     style = VENDORS[int(rng.integers(len(VENDORS)))]
     patient = draw_patient(seed, number, abdominal_share)
-    kind = ("linear" if rng.random() < _LINEAR else "convex") if patient.abdominal else "endocavity"
+    kind = _abdominal_probe(patient, rng) if patient.abdominal else "endocavity"
     return Exam(
         seed=seed,
         number=number,
@@ -76,6 +77,12 @@ def draw_exam(seed: int, number: int, abdominal_share: float = ABDOMINAL) -> Exa
         mean_grey=float(rng.uniform(38, 62)),
         ticks=int(rng.integers(6, 9) if kind == "convex" else rng.integers(8, 11)),
     )
+
+
+def _abdominal_probe(patient: Patient, rng: np.random.Generator) -> str:
+    """A flat probe sees less deep: it is used on slim patients only."""
+    slim = sum(patient.around.wall_mm) < _SLIM_MM
+    return "linear" if slim and rng.random() < _LINEAR else "convex"
 
 
 def draw_shots(exam: Exam, count: int, weights: Mapping[str, float], unlabelled: float) -> list[Shot]:

@@ -11,11 +11,12 @@ from .burnt_in import Canvas, Habits, burn, drawn
 from .exam import Exam, Shot
 from .geometry import Plane
 from .physics import Acquisition, complex_noise, decibels, envelope
+from .poses import Pose, off_plane, pose
 from .probes import BeamGrid, Screen, beam_grid
 from .section import section
 from .tissue import ZONES
 from .vendors import automatic_gain_db, grey_levels, polished
-from .views import Aim, Pose, off_plane, pose
+from .views import Aim
 
 Noise = NDArray[np.complex64]
 _TOP_STEP_MM = 5.0

@@ -61,7 +61,7 @@ def draw_surroundings(
     rng: np.random.Generator, uterus: Uterus, full_bladder: bool, bleeding: bool
 ) -> Surroundings:
     """What lies around a uterus; bleeding fills the pouch of Douglas with blood."""
-    volume = rng.uniform(150, 380) if full_bladder else float(np.clip(rng.gamma(2.0, 9), 3, 70))
+    volume = rng.uniform(150, 380) if full_bladder else float(np.clip(rng.gamma(3.0, 8), 5, 70))
     wall = (2.0, rng.gamma(4, 4) + 5, rng.uniform(6, 11))
     bladder = _bladder(rng, uterus, volume)
     front = float(bladder.centre[1] + bladder.semi[1])

@@ -12,8 +12,9 @@ from .burnt_in import burn, drawn
 from .exam import Exam, Shot
 from .frame import Frame, Noise, seen
 from .physics import complex_noise
+from .poses import Pose, pose
 from .probes import Screen, beam_grid
-from .views import BY_NAME, Pose, pose
+from .views import BY_NAME
 
 PATHS = (
     (

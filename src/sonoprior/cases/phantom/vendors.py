@@ -46,7 +46,7 @@ VENDORS = (
         probes={
             "endocavity": Probe("endocavity", 11, 146, 0, 6.5, 3.0, 13, 2.0, 10, 24),
             "convex": Probe("convex", 50, 72, 0, 3.6, 2.6, 22, 2.4, 20, 28),
-            "linear": Probe("linear", 0, 0, 64, 6.0, 3.2, 16, 2.2, 10, 32),
+            "linear": Probe("linear", 0, 0, 64, 5.0, 2.8, 16, 2.2, 10, 32),
         },
         range_db=58,
         gamma=1.0,
@@ -63,7 +63,7 @@ VENDORS = (
         probes={
             "endocavity": Probe("endocavity", 10, 128, 0, 7.2, 3.4, 11, 2.2, 10, 19),
             "convex": Probe("convex", 60, 64, 0, 3.2, 2.8, 19, 2.6, 20, 22),
-            "linear": Probe("linear", 0, 0, 58, 7.0, 3.4, 14, 2.4, 10, 30),
+            "linear": Probe("linear", 0, 0, 58, 5.5, 3.0, 14, 2.4, 10, 30),
         },
         range_db=66,
         gamma=1.25,
@@ -80,7 +80,7 @@ VENDORS = (
         probes={
             "endocavity": Probe("endocavity", 12, 160, 0, 5.6, 2.6, 12, 2.0, 10, 31),
             "convex": Probe("convex", 45, 78, 0, 4.2, 2.4, 20, 2.2, 20, 26),
-            "linear": Probe("linear", 0, 0, 70, 5.4, 2.8, 18, 2.0, 10, 35),
+            "linear": Probe("linear", 0, 0, 70, 4.6, 2.6, 18, 2.0, 10, 35),
         },
         range_db=52,
         gamma=0.85,

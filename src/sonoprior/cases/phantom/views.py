@@ -7,15 +7,15 @@ What makes left and right visible: in a transverse view the uterus lies on the m
 the iliac vessels on its lateral side, and the image's left is the patient's right unless the machine's
 left-right key is pressed; its marker then stands on the right. In a longitudinal view of an ovary only the
 bowel around tells (more gas on the left, where the sigmoid lies), so these two are told apart little better
-than by chance.
+than by chance. No body mark is drawn. In a sweep from ovary to ovary the order of the frames says the side.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from .geometry import FRONT, HEAD, LEFT, Plane, Vector, turned, unit
+from .geometry import FRONT, HEAD, LEFT, Vector, turned, unit
 from .patient import Patient
 from .surroundings import probe_tip
 
@@ -94,33 +94,33 @@ def _along(patient: Patient, axis: Vector) -> Vector:
 def _longitudinal_uterus(patient: Patient, rng: np.random.Generator) -> Aim:
     uterus = patient.uterus
     target = uterus.body.centre - rng.uniform(0.0, 0.5) * uterus.body.semi[2] * uterus.axis
-    return Aim(target, _along(patient, uterus.axis), 5, 0.12, 75)
+    return Aim(target, _along(patient, uterus.axis), 4, 0.05, 75)
 
 
 def _oblique_uterus(patient: Patient, rng: np.random.Generator) -> Aim:
     uterus = patient.uterus
-    share = rng.choice([-1, 1]) * rng.uniform(32, 62)
+    share = rng.choice([-1, 1]) * rng.uniform(32, 54)
     target = uterus.body.centre + rng.normal(0, 5, 3)
     beam = unit(target - probe_tip(uterus, target, patient.around, patient.abdominal))
-    return Aim(target, turned(_along(patient, uterus.axis), beam, float(share)), 5, 0.15, 65)
+    return Aim(target, turned(_along(patient, uterus.axis), beam, float(share)), 4, 0.06, 65)
 
 
 def _transverse_uterus(patient: Patient, rng: np.random.Generator) -> Aim:
     uterus = patient.uterus
     target = uterus.body.centre + rng.uniform(-0.3, 0.35) * uterus.body.semi[2] * uterus.axis
-    return Aim(target, LEFT, 7, 0.15, 60)
+    return Aim(target, LEFT, 5, 0.06, 60)
 
 
 def _cervix(patient: Patient, rng: np.random.Generator) -> Aim:
     cervix = patient.uterus.cervix
     target = cervix.start + rng.uniform(0.3, 0.7) * (cervix.end - cervix.start)
-    return Aim(target, _along(patient, patient.uterus.canal), 6, 0.6, 40)
+    return Aim(target, _along(patient, patient.uterus.canal), 6, 0.75, 40)
 
 
 def _bladder(patient: Patient, rng: np.random.Generator) -> Aim:
     bladder = patient.around.bladder
-    size = float(2 * bladder.semi.max())
-    return Aim(bladder.centre + rng.normal(0, 3, 3), sagittal(patient), 6, 0.6, max(size, 35))
+    extent = max(2.0 * float(bladder.semi.max()), 30.0)
+    return Aim(bladder.centre + rng.normal(0, 2.5, 3), sagittal(patient), 6, 0.8, extent)
 
 
 def _interstitial(side: str) -> Finder:
@@ -128,7 +128,7 @@ def _interstitial(side: str) -> Finder:
         path = patient.adnexa[side].interstitial
         along = path[-1] - path[0]
         across = along if along @ LEFT > 0 else -along
-        return Aim(path[0] + rng.uniform(0.2, 0.8) * along, unit(across), 6, 0.6, 35)
+        return Aim(path[0] + rng.uniform(0.2, 0.8) * along, unit(across), 6, 0.75, 35)
 
     return find
 
@@ -138,7 +138,7 @@ def _tubal_interstitial(side: str) -> Finder:
         adnexa = patient.adnexa[side]
         along = adnexa.tube[1] - adnexa.interstitial[0]
         across = along if along @ LEFT > 0 else -along
-        return Aim(adnexa.tube[0] + rng.uniform(-0.1, 0.4) * along, unit(across), 6, 0.6, 35)
+        return Aim(adnexa.tube[0] + rng.uniform(-0.1, 0.4) * along, unit(across), 6, 0.75, 35)
 
     return find
 
@@ -146,7 +146,7 @@ def _tubal_interstitial(side: str) -> Finder:
 def _adnexa(side: str, across: Callable[[Patient], Vector]) -> Finder:
     def find(patient: Patient, rng: np.random.Generator) -> Aim:
         ovary = patient.adnexa[side].ovary
-        return Aim(ovary.centre + rng.normal(0, 3, 3), across(patient), 13, 0.6, 38)
+        return Aim(ovary.centre + rng.normal(0, 3, 3), across(patient), 11, 0.75, 38)
 
     return find
 
@@ -157,7 +157,7 @@ def _sac(patient: Patient, rng: np.random.Generator) -> Aim | None:
     sac = patient.gestation.sac
     across = LEFT if rng.random() < 0.4 else _along(patient, sac.axes[2])
     return Aim(
-        sac.centre + rng.normal(0, 0.12, 3) * sac.semi, across, 20, 0.85, float(2.1 * sac.semi.max() + 8)
+        sac.centre + rng.normal(0, 0.12, 3) * sac.semi, across, 20, 0.92, float(2.1 * sac.semi.max() + 8)
     )
 
 
@@ -167,7 +167,7 @@ def _embryo(patient: Patient, rng: np.random.Generator) -> Aim | None:
         return None
     axis = found.embryo_axes[2]
     across = axis if axis @ sagittal(patient) > 0 else -axis
-    return Aim(found.embryo_centre + rng.normal(0, 0.5, 3), across, 5, 0.85, 1.5 * found.embryo_mm + 8)
+    return Aim(found.embryo_centre + rng.normal(0, 0.5, 3), across, 5, 0.92, 1.5 * found.embryo_mm + 8)
 
 
 def _trophoblast(patient: Patient, rng: np.random.Generator) -> Aim | None:
@@ -175,7 +175,13 @@ def _trophoblast(patient: Patient, rng: np.random.Generator) -> Aim | None:
     if found is None:
         return None
     target = found.sac.centre + 0.8 * (found.chorion @ found.sac.axes.T * found.sac.semi) @ found.sac.axes
-    return Aim(target + rng.normal(0, 1.5, 3), _along(patient, found.chorion), 25, 0.85, 20)
+    return Aim(
+        target + rng.normal(0, 1.5, 3),
+        _along(patient, found.chorion),
+        25,
+        0.92,
+        max(1.5 * float(found.sac.semi.max()), 24),
+    )
 
 
 def _pouch(across: Callable[[Patient], Vector]) -> Finder:
@@ -211,43 +217,3 @@ VIEWS = (
 )
 BY_NAME = {view.name: view for view in VIEWS}
 MIRRORED = [[name, name.replace("left", "right")] for name in BY_NAME if "left" in name]
-
-
-@dataclass(frozen=True)
-class Pose:
-    """Where the probe is held: the middle of its face, what it looks at, and the image's direction."""
-
-    tip: Vector
-    target: Vector
-    across: Vector
-
-    @property
-    def plane(self) -> Plane:
-        """The section that it sees."""
-        axial = unit(self.target - self.tip)
-        return Plane(self.tip, unit(self.across - axial * (axial @ self.across)), axial)
-
-    def toward(self, other: "Pose", share: float) -> "Pose":
-        """A pose on the way to another one."""
-        across = other.across if self.across @ other.across > -0.2 else -other.across
-        return Pose(
-            self.tip + share * (other.tip - self.tip),
-            self.target + share * (other.target - self.target),
-            unit(self.across + share * (across - self.across)),
-        )
-
-
-def pose(patient: Patient, aim: Aim, rng: np.random.Generator, jitter_mm: float = 2.0) -> Pose:
-    """The probe held for an aim by a human hand."""
-    target = aim.target + rng.normal(0, jitter_mm, 3)
-    tip = probe_tip(patient.uterus, target, patient.around, patient.abdominal) + rng.normal(0, 1.5, 3)
-    across = turned(aim.across, unit(target - tip), rng.normal(0, aim.roll_deg))
-    return Pose(tip, target, across)
-
-
-def off_plane(held: Pose, rng: np.random.Generator) -> Pose:
-    """The same pose missed: the plane tilted or pushed away from what it should show."""
-    normal = held.plane.normal
-    away = rng.choice([-1, 1]) * rng.uniform(16, 30) * normal
-    rolled = turned(held.across, held.plane.axial, rng.choice([-1, 1]) * rng.uniform(20, 50))
-    return replace(held, target=held.target + away, across=rolled)
