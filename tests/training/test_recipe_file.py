@@ -174,6 +174,14 @@ def test_no_quick_form(tiny_recipe):
         load_recipe(tiny_recipe, quick=True)
 
 
+def test_a_typo_in_the_quick_form_is_found_without_it(tiny_recipe):
+    content = yaml.safe_load(tiny_recipe.read_text())
+    content["quick"] = {"training.epoch": 1}
+    tiny_recipe.write_text(yaml.safe_dump(content))
+    with pytest.raises(RecipeError, match=r"tiny\.yaml, quick form: unknown key 'training\.epoch'"):
+        load_recipe(tiny_recipe)
+
+
 def test_an_unknown_variant(tiny_recipe):
     with pytest.raises(
         RecipeError, match=r"the variant must be one of plain, guided, but got 'plan'\. Did you"

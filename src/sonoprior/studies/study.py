@@ -26,7 +26,7 @@ from .workers import News, Tell, work_through
 SPLITS = "splits.csv"
 PRELOAD = ("sonoprior.training.run",)
 # A study may grow.
-_MAY_DIFFER = {"study.seeds"}
+_MAY_DIFFER = {"seeds"}
 
 
 def run_study(
@@ -51,11 +51,13 @@ def run_study(
     at_least("the number of jobs", jobs, 1)
     choose_device(device)
     prepare(recipe, case_set, out)
-    open_runs = [run for run in planned_runs(recipe) if not is_finished(run.folder(out))]
+    planned = planned_runs(recipe)
+    open_runs = [run for run in planned if not is_finished(run.folder(out))]
     if not open_runs:
         return {}
     build_caches(recipe, case_set, out)
-    workers = min(jobs, len(open_runs))
+    # Of all runs, not of the open ones: a resumed study gives its runs the threads that they would have had.
+    workers = min(jobs, len(planned))
     pieces = {run.name: (out, case_set.root, run, workers, device) for run in open_runs}
     news = work_through(pieces, _one_run, workers, PRELOAD)
     return _follow(news, recipe.training.epochs, {run.name: run.folder(out) for run in open_runs})
@@ -84,8 +86,13 @@ def prepare(recipe: Recipe, case_set: CaseSet, out: Path) -> None:
 
 def _check_same(recipe: Recipe, out: Path) -> None:
     require(out, KIND, FORMAT)
-    kept = load_recipe(out / RECIPE).content()
-    differing = [key for key in differing_keys(kept, recipe.content()) if key not in _MAY_DIFFER]
+    kept = load_recipe(out / RECIPE)
+    differing = differing_keys(kept.decisive(), recipe.decisive())
+    differing += [
+        f"study.{key}"
+        for key in differing_keys(kept.content()["study"], recipe.content()["study"])
+        if key not in _MAY_DIFFER
+    ]
     if differing:
         raise FolderError(
             f"{out} holds a study that differs in {listed(differing)}; name a new folder, or use the"

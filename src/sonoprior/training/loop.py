@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import isnan
 
 import numpy as np
 import torch
@@ -88,8 +89,10 @@ class Fit:
         return progress.epochs >= settings.epochs or (tired and progress.epochs > 0)
 
     def _keep_if_better(self, epoch: int, value: float) -> None:
+        """Keep the weights of a better epoch; a metric that is not defined is worse than any number."""
         sign = 1 if SCALARS[self.training.settings.monitor].higher_is_better else -1
-        if not self.best or sign * value > sign * self.progress.best_value:
+        before = self.progress.best_value
+        if not self.best or sign * value > sign * before or (isnan(before) and not isnan(value)):
             self.best = copied(self.training.network)
             self.progress.best_epoch, self.progress.best_value = epoch, value
 

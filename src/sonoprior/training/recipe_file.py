@@ -54,8 +54,10 @@ def load_recipe(
     """
     where, text = _source(name)
     content = _parsed(where, text)
-    if quick:
-        content = _quick(where, content)
+    if quick or content.get("quick"):
+        short = _quick(where, content)
+        validated(short, f"{where}, quick form")
+        content = short if quick else content
     for change in changes:
         key, value = _change(change)
         content = with_value(content, key, value)

@@ -206,6 +206,8 @@ def _train_and_measure(plan: Plan, out: Path, on: Computing, after_epoch: AfterE
     # The pixels of patients have no place in a finished run, and its checkpoint no use.
     shutil.rmtree(own_cache, ignore_errors=True)
     (out / CHECKPOINT).unlink(missing_ok=True)
+    for cut_off in out.glob(f".{CHECKPOINT}.*"):  # what a kill left of a checkpoint that was being written
+        cut_off.unlink()
 
 
 def _fit(fit: Fit, out: Path, after_epoch: AfterEpoch | None) -> Fit:
