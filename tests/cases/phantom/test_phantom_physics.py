@@ -38,9 +38,9 @@ def homogeneous(attenuation=0.55):
     return TissueMap(zero.copy(), np.full(shape, attenuation, np.float32), zero.copy(), zero.astype(np.uint8))
 
 
-def echo_of(tissue, grid, seed=0, acquisition=CLEAN):
+def echo_of(tissue, grid, seed=0, acquisition=CLEAN, looks=1):
     rng = np.random.default_rng(seed)
-    return envelope(tissue, grid, acquisition, complex_noise(rng), rng)
+    return envelope(tissue, grid, acquisition, [complex_noise(rng) for _ in range(looks)], rng)
 
 
 def body(*structures, background=PLAIN):
@@ -60,6 +60,11 @@ def test_speckle_in_homogeneous_tissue_follows_the_rayleigh_law(grid):
     assert inner.mean() / inner.std() == pytest.approx(1.91, abs=0.05)
     # For Rayleigh amplitudes the mean square is 4 / pi times the squared mean.
     assert (inner**2).mean() / inner.mean() ** 2 == pytest.approx(4 / np.pi, abs=0.03)
+
+
+def test_compounding_calms_the_speckle_by_the_root_of_its_looks(grid):
+    inner = echo_of(homogeneous(), grid, looks=3)[30:-30, 20:-20]
+    assert inner.mean() / inner.std() == pytest.approx(1.91 * np.sqrt(3), abs=0.25)
 
 
 def test_speckle_of_homogeneous_tissue_is_as_bright_everywhere(grid):

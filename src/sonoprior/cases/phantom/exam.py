@@ -74,7 +74,7 @@ def draw_exam(seed: int, number: int, abdominal_share: float = ABDOMINAL) -> Exa
         style=style,
         probe=style.probes[kind],
         habits=draw_habits(rng, style),
-        mean_grey=float(rng.uniform(38, 62)),
+        mean_grey=float(rng.uniform(46, 74)),
         ticks=int(rng.integers(6, 9) if kind == "convex" else rng.integers(8, 11)),
     )
 

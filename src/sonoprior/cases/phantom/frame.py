@@ -1,5 +1,6 @@
 """One frame: a shot of a patient becomes a picture with everything known of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from sonoprior.core.randomness import generator
 from .burnt_in import Canvas, Habits, burn, drawn
 from .exam import Exam, Shot
 from .geometry import Plane
-from .physics import Acquisition, complex_noise, decibels, envelope
+from .physics import Acquisition, Noise, complex_noise, decibels, envelope
 from .poses import Pose, off_plane, pose
 from .probes import BeamGrid, Screen, beam_grid
 from .section import section
@@ -18,7 +19,6 @@ from .tissue import ZONES
 from .vendors import automatic_gain_db, grey_levels, polished
 from .views import Aim
 
-Noise = NDArray[np.complex64]
 _TOP_STEP_MM = 5.0
 _ZOOMS = (2, 4)
 _CROPPED = 0.8  # of what is looked at must fit into a zoom box
@@ -64,13 +64,19 @@ def take(exam: Exam, shot: Shot, number: int, size: int, habits: Habits | None =
     ticks = exam.ticks + int(rng.integers(-1, 2))
     grid = beam_grid(exam.probe, _screen(exam, aim, held, ticks, size, rng))
     brightness = exam.mean_grey * float(np.exp(rng.normal(0, 0.1)))
-    picture, zones = seen(exam, held.plane, grid, complex_noise(rng), brightness, rng)
+    looks = [complex_noise(rng) for _ in range(exam.style.looks)]
+    picture, zones = seen(exam, held.plane, grid, looks, brightness, rng)
     overlays = drawn(habits or exam.habits, exam.style, ticks, size, rng)
     return Frame(burn(picture, overlays), zones, overlays, shot)
 
 
 def seen(
-    exam: Exam, plane: Plane, grid: BeamGrid, speckle: Noise, brightness: float, rng: np.random.Generator
+    exam: Exam,
+    plane: Plane,
+    grid: BeamGrid,
+    looks: Sequence[Noise],
+    brightness: float,
+    rng: np.random.Generator,
 ) -> tuple[Canvas, NDArray[np.uint8]]:
     """What the exam's machine shows of a plane.
 
@@ -78,7 +84,7 @@ def seen(
         exam: whose patient and machine.
         plane: the section.
         grid: the beams.
-        speckle: unit complex noise (SAMPLES, BEAMS) that the scatterers are made of.
+        looks: the scatterers as unit noise, one for each look of the machine.
         brightness: mean grey level of the whole picture, 0 to 255.
         rng: for electronic noise.
 
@@ -86,7 +92,7 @@ def seen(
         The picture without overlays and its zones, each (size, size) uint8.
     """
     tissue = section(exam.patient.body, plane, grid)
-    echo = envelope(tissue, grid, _acquisition(exam, grid), speckle, rng)
+    echo = envelope(tissue, grid, _acquisition(exam, grid), looks, rng)
     on_screen = grid.on_screen(polished(decibels(echo), exam.style))
     gain = automatic_gain_db(on_screen, grid.sector, exam.style, brightness)
     picture = grey_levels(on_screen, grid.sector, exam.style, gain)

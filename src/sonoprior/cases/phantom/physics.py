@@ -9,8 +9,10 @@ deviation 1.91), as in fully developed speckle [0].
     30(3), 1983.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -20,6 +22,7 @@ from scipy import fft
 from .geometry import Field
 from .probes import BEAMS, SAMPLES, BeamGrid
 
+Noise: TypeAlias = NDArray[np.complex64]
 FWHM = 2.3548  # full width at half maximum of a Gaussian, in standard deviations
 TINY = np.float32(1e-7)
 _ROUGH = 0.45  # share of a boundary that scatters instead of mirroring
@@ -96,14 +99,14 @@ def _pulse(grid: BeamGrid) -> Field:
     return (kernel / np.sqrt(np.sum(kernel**2))).astype(np.float32)
 
 
-def complex_noise(rng: np.random.Generator) -> NDArray[np.complex64]:
+def complex_noise(rng: np.random.Generator) -> Noise:
     """Scatterers of unit power, (SAMPLES, BEAMS)."""
     noise = rng.standard_normal((SAMPLES, BEAMS, 2), dtype=np.float32)
     noise *= np.float32(np.sqrt(0.5))
     return noise.view(np.complex64)[..., 0]
 
 
-def blur(scatterers: NDArray[np.complex64], grid: BeamGrid, focus_mm: float) -> NDArray[np.complex64]:
+def blur(scatterers: Noise, grid: BeamGrid, focus_mm: float) -> Noise:
     """Convolve scatterers with the pulse along the beams and with the beam profile across them."""
     spectrum = np.asarray(fft.fft(scatterers, axis=1, overwrite_x=True))
     spectrum *= _beam_transfer(grid, focus_mm)
@@ -130,15 +133,25 @@ def envelope(
     tissue: TissueMap,
     grid: BeamGrid,
     acquisition: Acquisition,
-    noise: NDArray[np.complex64],
+    looks: Sequence[Noise],
     rng: np.random.Generator,
 ) -> Field:
-    """Amplitude of the echo (SAMPLES, BEAMS) after time-gain compensation; myometrium is about 1."""
+    """Amplitude of the echo (SAMPLES, BEAMS) after time-gain compensation; myometrium is about 1.
+
+    Args:
+        tissue: along the beams.
+        grid: the beams.
+        acquisition: its knobs.
+        looks: scatterers as unit noise, (SAMPLES, BEAMS) each; with several (spatial compounding: the same
+            tissue seen under different angles) their amplitudes are averaged and the speckle is calmer.
+        rng: for electronic noise.
+    """
     left_db = transmission_db(tissue.attenuation, grid, acquisition)
     mirror = tissue.specular * _amplitude(left_db)
-    scatterers = noise * (_amplitude(tissue.echo_db + left_db) + np.float32(_ROUGH) * mirror)
-    scatterers += np.float32(1 - _ROUGH) * mirror
-    echo = np.abs(blur(scatterers, grid, acquisition.focus_mm))
+    diffuse = _amplitude(tissue.echo_db + left_db) + np.float32(_ROUGH) * mirror
+    mirror *= np.float32(1 - _ROUGH)
+    seen = [np.abs(blur(noise * diffuse + mirror, grid, acquisition.focus_mm)) for noise in looks]
+    echo = np.mean(seen, axis=0)
     echo += _haze(echo, acquisition) + _late(echo, grid, acquisition)
     return np.sqrt(echo * echo + _floor(grid, acquisition, rng))
 

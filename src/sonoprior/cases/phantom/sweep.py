@@ -10,8 +10,8 @@ from sonoprior.core.randomness import generator
 
 from .burnt_in import burn, drawn
 from .exam import Exam, Shot
-from .frame import Frame, Noise, seen
-from .physics import complex_noise
+from .frame import Frame, seen
+from .physics import Noise, complex_noise
 from .poses import Pose, pose
 from .probes import Screen, beam_grid
 from .views import BY_NAME
@@ -92,9 +92,9 @@ def film(exam: Exam, sweep: Sweep, size: int) -> Iterator[Frame]:
     moved = _moved_mm([sweep.pose(float(place)) for place in places])
     for number, place in enumerate(places):
         noise = generator(exam.seed, "film", exam.number, sweep.number, number)
-        speckle = _speckle(exam, sweep, moved[number] / _CORRELATED_MM)
+        looks = _speckle(exam, sweep, moved[number] / _CORRELATED_MM)
         plane = sweep.pose(float(place)).plane
-        picture, zones = seen(exam, plane, grid, speckle, brightness, noise)
+        picture, zones = seen(exam, plane, grid, looks, brightness, noise)
         yield Frame(burn(picture, overlays), zones, overlays, sweep.shot(float(place)))
 
 
@@ -104,12 +104,17 @@ def _moved_mm(poses: list[Pose]) -> list[float]:
     return [0.0, *np.cumsum(steps).tolist()]
 
 
-def _speckle(exam: Exam, sweep: Sweep, turns: float) -> Noise:
-    """Noise that turns slowly into another one, its power unchanged, as the plane moves on."""
+def _speckle(exam: Exam, sweep: Sweep, turns: float) -> list[Noise]:
+    """Noise that turns slowly into another one, its power unchanged, as the plane moves on; one a look."""
     whole = int(turns)
     angle = np.pi / 2 * (turns - whole)
-    first, second = (
-        complex_noise(generator(exam.seed, "speckle", exam.number, sweep.number, whole + ahead))
-        for ahead in (0, 1)
-    )
-    return (np.cos(angle) * first + np.sin(angle) * second).astype(np.complex64)
+    first, second = (_looks(exam, sweep, whole + ahead) for ahead in (0, 1))
+    return [
+        (np.cos(angle) * one + np.sin(angle) * other).astype(np.complex64)
+        for one, other in zip(first, second, strict=True)
+    ]
+
+
+def _looks(exam: Exam, sweep: Sweep, turn: int) -> list[Noise]:
+    rng = generator(exam.seed, "speckle", exam.number, sweep.number, turn)
+    return [complex_noise(rng) for _ in range(exam.style.looks)]

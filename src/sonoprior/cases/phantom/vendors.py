@@ -17,6 +17,7 @@ class Vendor:
     Attributes:
         name: of the machine.
         probes: by kind.
+        looks: angles whose pictures are compounded.
         range_db: dynamic range shown.
         gamma: of the grey map; above 1 darkens the middle.
         smoothing: how much of the picture is speckle-reduced, 0 to 1.
@@ -29,6 +30,7 @@ class Vendor:
 
     name: str
     probes: dict[str, Probe]
+    looks: int
     range_db: float
     gamma: float
     smoothing: float
@@ -48,9 +50,10 @@ VENDORS = (
             "convex": Probe("convex", 50, 72, 0, 3.6, 2.6, 22, 2.4, 20, 28),
             "linear": Probe("linear", 0, 0, 64, 5.0, 2.8, 16, 2.2, 10, 32),
         },
+        looks=3,
         range_db=58,
         gamma=1.0,
-        smoothing=0.45,
+        smoothing=0.25,
         sharpening=0.5,
         noise_db=-66,
         haze_db=-25,
@@ -65,9 +68,10 @@ VENDORS = (
             "convex": Probe("convex", 60, 64, 0, 3.2, 2.8, 19, 2.6, 20, 22),
             "linear": Probe("linear", 0, 0, 58, 5.5, 3.0, 14, 2.4, 10, 30),
         },
+        looks=1,
         range_db=66,
         gamma=1.25,
-        smoothing=0.15,
+        smoothing=0.25,
         sharpening=0.2,
         noise_db=-60,
         haze_db=-22,
@@ -82,9 +86,10 @@ VENDORS = (
             "convex": Probe("convex", 45, 78, 0, 4.2, 2.4, 20, 2.2, 20, 26),
             "linear": Probe("linear", 0, 0, 70, 4.6, 2.6, 18, 2.0, 10, 35),
         },
+        looks=2,
         range_db=52,
         gamma=0.85,
-        smoothing=0.7,
+        smoothing=0.5,
         sharpening=0.8,
         noise_db=-64,
         haze_db=-27,
