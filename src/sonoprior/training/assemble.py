@@ -10,7 +10,7 @@ from torch import nn
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.cases.loading.cache import Cache
 from sonoprior.cases.loading.loader import Loader
-from sonoprior.cases.priors import PriorSpec, prior_names
+from sonoprior.cases.priors import PriorSpec, presence, prior_names
 from sonoprior.core.checks import listed
 from sonoprior.core.errors import DataError, RecipeError
 from sonoprior.core.randomness import derived_seed
@@ -61,12 +61,17 @@ def usable_priors(recipe: Recipe, case_set: CaseSet) -> PriorSpec | None:
     if spec is None:
         return None
     try:
-        prior_names(case_set, spec)
+        somewhere = presence(case_set, spec).any()
     except DataError:
         if guides(recipe):
             raise
         return None
-    return spec
+    if guides(recipe) and not somewhere:
+        raise DataError(
+            f"{case_set.root} must have {spec.source} for some case, because the recipe guides by them, but"
+            " has none; add some, or set the weight of the guidance to 0."
+        )
+    return spec if somewhere else None
 
 
 def guides(recipe: Recipe) -> bool:
