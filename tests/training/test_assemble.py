@@ -110,6 +110,6 @@ def test_who_guides_and_how_attribution_is_measured(trained, plain):
 def test_a_level_with_one_class(trained, plain):
     info = trained.case_set.info.model_copy(update={"levels": {"tone": ["dark"]}})
     with pytest.raises(
-        DataError, match="the level 'tone' of .* must have at least 2 classes, but it has dark"
+        DataError, match=r"the level 'tone' of .* must have at least 2 classes, but it has dark"
     ):
         level_of(plain, CaseSet(trained.case_set.root, info, trained.case_set.table))

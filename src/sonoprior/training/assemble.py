@@ -58,20 +58,22 @@ def usable_priors(recipe: Recipe, case_set: CaseSet) -> PriorSpec | None:
         DataError: if the recipe guides, and the set has no such priors.
     """
     spec = recipe.data.priors
-    if spec is None:
-        return None
-    try:
-        somewhere = presence(case_set, spec).any()
-    except DataError:
-        if guides(recipe):
-            raise
-        return None
-    if guides(recipe) and not somewhere:
+    if spec is None or not guides(recipe):
+        return available_priors(spec, case_set)
+    if not presence(case_set, spec).any():
         raise DataError(
             f"{case_set.root} must have {spec.source} for some case, because the recipe guides by them, but"
             " has none; add some, or set the weight of the guidance to 0."
         )
-    return spec if somewhere else None
+    return spec
+
+
+def available_priors(spec: PriorSpec | None, case_set: CaseSet) -> PriorSpec | None:
+    """The same priors if any case of a set has one of them, else None."""
+    try:
+        return spec if spec is not None and presence(case_set, spec).any() else None
+    except DataError:  # the set has nothing of this source, or not this grouping
+        return None
 
 
 def guides(recipe: Recipe) -> bool:

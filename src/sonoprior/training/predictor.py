@@ -26,7 +26,7 @@ from sonoprior.core.folder import read_json, require
 from sonoprior.models.network import build_network
 from sonoprior.models.taps import inference
 
-from .assemble import attribution_settings, level_of, usable_priors
+from .assemble import attribution_settings, available_priors, level_of
 from .evaluation import Evaluation, Model, evaluate, softmax
 from .image_files import find_images
 from .machine import choose_device
@@ -186,7 +186,7 @@ class Predictor:
 
     def _same_priors(self, case_set: CaseSet) -> PriorSpec | None:
         """The priors by which localisation is measured, if this set has the same as the one of training."""
-        spec = usable_priors(self.recipe, case_set)
+        spec = available_priors(self.recipe.data.priors, case_set)
         return spec if spec is not None and prior_names(case_set, spec) == self.priors else None
 
     def _label(self, batch: Sequence[tuple[str, Grey]]) -> list[Prediction]:
