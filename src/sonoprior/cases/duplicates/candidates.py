@@ -34,7 +34,7 @@ _KEPT = (_FREQUENCIES > 0) & (_FREQUENCIES < 14)  # 104 of them: robust to JPEG 
 DESCRIPTION = (len(_VIEWS), int(_KEPT.sum()))
 """The shape of a description: views, frequencies."""
 
-_WIDE = 8192  # columns of a block
+_WIDE = 4096  # columns of a block
 
 
 def describe(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -58,33 +58,41 @@ def candidates(
 ) -> Iterator[Pairs]:
     """Pairs whose similarity reaches `similar`, block of rows by block of rows, the most similar first.
 
-    The similarity of i and j is the largest cosine between a view of i and the whole of j. A pair is
-    found from either side, so it may come twice.
-
     Args:
         descriptions: float32 (n, 6, 104), see `describe`.
         similar: the least similarity.
         tall: rows of a block; one block after another is yielded, also an empty one.
     """
-    wholes = np.ascontiguousarray(descriptions[:, 0])
     for start in range(0, len(descriptions), tall):
-        views = descriptions[start : start + tall].swapaxes(0, 1)
-        yield _ordered([*_block_pairs(views, wholes, start, similar)])
+        yield _ordered([*_block_pairs(descriptions, start, tall, similar)])
 
 
-def _block_pairs(
-    views: NDArray[np.float32], wholes: NDArray[np.float32], start: int, similar: float
-) -> Iterator[Pairs]:
-    """Pairs of a block of rows, by blocks of columns: views (6, rows, 104) against wholes (n, 104)."""
-    for left in range(0, len(wholes), _WIDE):
-        best = views[0] @ wholes[left : left + _WIDE].T
-        for view in views[1:]:
-            np.maximum(best, view @ wholes[left : left + _WIDE].T, out=best)
-        row, column = np.nonzero(best >= similar)
+def _block_pairs(descriptions: NDArray[np.float32], start: int, tall: int, similar: float) -> Iterator[Pairs]:
+    """Pairs of a block of rows with all that come after, by blocks of columns."""
+    rows = descriptions[start : start + tall]
+    for left in range(start, len(descriptions), _WIDE):
+        likeness = similarity(rows, descriptions[left : left + _WIDE])
+        row, column = np.nonzero(likeness >= similar)
         first, second = row + start, column + left
-        other = first != second
-        low, high = np.minimum(first, second)[other], np.maximum(first, second)[other]
-        yield low, high, best[row, column][other]
+        once = first < second
+        yield first[once], second[once], likeness[row, column][once]
+
+
+def similarity(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The largest cosine between the whole of one and a view of the other, either way round.
+
+    Args:
+        some: float32 (m, 6, 104).
+        others: float32 (n, 6, 104).
+
+    Returns:
+        float32 (m, n).
+    """
+    best = some[:, 0] @ others[:, 0].T
+    for view in range(1, len(_VIEWS)):
+        np.maximum(best, some[:, view] @ others[:, 0].T, out=best)
+        np.maximum(best, some[:, 0] @ others[:, view].T, out=best)
+    return best
 
 
 def _ordered(blocks: list[Pairs]) -> Pairs:

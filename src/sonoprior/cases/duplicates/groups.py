@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from sonoprior.core.progress import bar
 
-from .alignment import SAME, aligned_correlation
+from .alignment import SAME, aligned_correlation, coarse_look
 from .candidates import DESCRIPTION, candidates, describe
 from .sketches import Grey, Sketches, cores
 
@@ -19,6 +20,7 @@ Pair: TypeAlias = tuple[int, int, float]
 
 _ROWS = 256  # images compared with all others at a time
 _AT_ONCE = 512  # candidates verified before looking which of the next ones are already joined
+_LOOKS = 2**16  # coarse looks kept, of 4 kB each
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,37 @@ def _search(pictures: Grey, positions: NDArray[np.int64], groups: Groups, thread
     """Verify the candidates among the pictures at `positions` and join what is the same."""
     near: list[Pair] = []
     with ThreadPoolExecutor(threads) as pool, bar("comparing images", -(-len(positions) // _ROWS)) as tick:
+        verifier = _Verifier(pictures, groups, pool)
         for first, second, _ in candidates(_descriptions(pictures, positions, pool), tall=_ROWS):
-            pairs = np.stack([positions[first], positions[second]], axis=1)
+            pairs = list(zip(positions[first].tolist(), positions[second].tolist(), strict=True))
             for start in range(0, len(pairs), _AT_ONCE):
-                near += _verified(pictures, pairs[start : start + _AT_ONCE], groups, pool)
+                near += verifier.joined(pairs[start : start + _AT_ONCE])
             tick()
     return sorted(near)
+
+
+class _Verifier:
+    """Decides which candidates show the same picture, several at a time, and joins their groups."""
+
+    def __init__(self, pictures: Grey, groups: Groups, pool: ThreadPoolExecutor) -> None:
+        self._pictures = pictures
+        self._groups = groups
+        self._pool = pool
+        self._look = lru_cache(_LOOKS)(lambda position: coarse_look(pictures[position]))
+
+    def joined(self, pairs: list[tuple[int, int]]) -> list[Pair]:
+        """Of these pairs, those that are the same and were not in one group before; now they are."""
+        root = self._groups.root
+        apart = [(i, j) for i, j in pairs if root(i) != root(j)]
+        correlations = self._pool.map(self._correlation, apart)
+        same = [(i, j, found) for (i, j), found in zip(apart, correlations, strict=True) if found >= SAME]
+        for i, j, _ in same:
+            self._groups.join(i, j)
+        return same
+
+    def _correlation(self, pair: tuple[int, int]) -> float:
+        i, j = pair
+        return aligned_correlation(self._pictures[i], self._pictures[j], (self._look(i), self._look(j)))
 
 
 def _descriptions(
@@ -125,16 +152,3 @@ def _descriptions(
     for row, description in enumerate(pool.map(lambda position: describe(pictures[position]), positions)):
         found[row] = description
     return found
-
-
-def _verified(
-    pictures: Grey, pairs: NDArray[np.int64], groups: Groups, pool: ThreadPoolExecutor
-) -> list[Pair]:
-    """Of these pairs, those that are the same and were not in one group before; now they are."""
-    # The same pair may come from either side.
-    apart = list(dict.fromkeys((int(i), int(j)) for i, j in pairs if groups.root(i) != groups.root(j)))
-    scores = pool.map(lambda pair: aligned_correlation(pictures[pair[0]], pictures[pair[1]]), apart)
-    same = [(i, j, score) for (i, j), score in zip(apart, scores, strict=True) if score >= SAME]
-    for i, j, _ in same:
-        groups.join(i, j)
-    return same
