@@ -12,7 +12,7 @@ from sonoprior.cases.phantom.geometry import LEFT, Plane, unit
 from sonoprior.cases.phantom.gestation import draw_gestation, embryo_length_mm, sac_diameter_mm
 from sonoprior.cases.phantom.patient import SITUATIONS, draw_patient
 from sonoprior.cases.phantom.poses import off_plane, pose
-from sonoprior.cases.phantom.probes import Screen, beam_grid
+from sonoprior.cases.phantom.probes import BEAMS, SAMPLES, BeamGrid, Screen, beam_grid
 from sonoprior.cases.phantom.section import section
 from sonoprior.cases.phantom.tissue import ZONES, zone_index
 from sonoprior.cases.phantom.vendors import VENDORS
@@ -155,6 +155,17 @@ def test_ten_zones_and_the_tables_of_the_thesis():
         "transverse view of Pouch of Douglas",
         "longitudinal view of Pouch of Douglas",
     ]
+
+
+def test_windows_cut_nothing_off(monkeypatch):
+    patient = patients(count=1)[0]
+    plane = steady(patient, "longitudinal view of the uterus", np.random.default_rng(0))
+    quick = section(patient.body, plane, GRID)
+    everything = (slice(0, SAMPLES), slice(0, BEAMS))
+    monkeypatch.setattr(BeamGrid, "window", lambda *_: everything)
+    slow = section(patient.body, plane, GRID)
+    assert (quick.zone == slow.zone).all()
+    assert quick.echo_db == pytest.approx(slow.echo_db, abs=1e-3)
 
 
 def test_growth_follows_the_textbook():

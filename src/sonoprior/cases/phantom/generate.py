@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import cv2
 from joblib import Parallel, delayed
 
 from sonoprior.cases.case_set import CaseSet
@@ -78,6 +79,11 @@ def _simulated(planned: list[Visit], settings: PhantomSettings, jobs: int) -> It
     if jobs == 1:
         yield from (records_of(visit, settings) for visit in planned)
         return
-    work = (delayed(records_of)(visit, settings) for visit in planned)
+    work = (delayed(_in_worker)(visit, settings) for visit in planned)
     together = Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs")
     yield from cast("Iterator[list[Record]]", together(work))
+
+
+def _in_worker(visit: Visit, settings: PhantomSettings) -> list[Record]:
+    cv2.setNumThreads(1)  # the cores are shared among the workers
+    return records_of(visit, settings)

@@ -96,7 +96,7 @@ class Patient:
         rng = generator(self.seed, "body")
         background = Tissue(
             PARAMETRIUM.echo_db + rng.normal(0, 1.5),
-            PARAMETRIUM.attenuation,
+            PARAMETRIUM.attenuation * self.attenuation,
             rng.uniform(2.0, 4.5),
             wall=rng.uniform(1.0, 4.0),
         )

@@ -27,7 +27,6 @@ Record = dict[str, Any]
 
 def records_of(visit: Visit, settings: PhantomSettings) -> list[Record]:
     """What a patient adds to a case set, one entry a frame; it depends on nothing but the arguments."""
-    cv2.setNumThreads(1)
     exam = draw_exam(settings.seed, visit.number, settings.abdominal)
     shots = draw_shots(exam, visit.frames, settings.view_weights, settings.unlabelled)
     stills = [_still(exam, shot, number, visit.part, settings) for number, shot in enumerate(shots)]

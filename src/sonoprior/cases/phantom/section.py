@@ -11,7 +11,7 @@ from .physics import TissueMap
 from .probes import BEAMS, SAMPLES, BeamGrid
 from .tissue import KEEP, Structure, Tissue
 
-_MARGIN_MM = 2.5  # beyond a structure's reach: its soft edge, and the warp
+_EDGE_MM = 1.5  # beyond a structure's reach: its soft edge and its wall
 _GRAZING = 0.35  # below this cosine of incidence a curved wall bends the beam away
 _LAYER = 0.12  # how sharp the layers of connective tissue are, as a share of their period
 
@@ -90,6 +90,7 @@ class _Painter:
         shift = body.warp(coarse) * np.float32(body.warp_mm)
         for axis in range(3):
             self._points[axis] += _fine(shift[axis])
+        self._margin = _EDGE_MM + float(np.linalg.norm(shift, axis=0).max())
         self._texture = _fine(body.texture(coarse + shift)[0])
         self.tissue = self._bare(body.background, _fine(body.layers(coarse + 2 * shift)[0]))
 
@@ -112,7 +113,7 @@ class _Painter:
     def paint(self, structure: Structure) -> None:
         """Put a structure over what is there."""
         shape, tissue = structure.shape, structure.tissue
-        window = self._grid.window(self._plane, shape.centre, shape.reach + _MARGIN_MM)
+        window = self._grid.window(self._plane, shape.centre, shape.reach + self._margin)
         if window is None:
             return
         distance = shape.distance(self._points[:, *window])

@@ -68,7 +68,7 @@ class View:
         name: as in the table.
         meta: its group there.
         plane: its class among the eight, or None.
-        images: how often it occurs among 2,311 real images of such exams.
+        images: how often it is named among 2,311 real images of such exams.
         find: where to aim in a patient; None where she has no such thing.
     """
 
@@ -156,9 +156,8 @@ def _sac(patient: Patient, rng: np.random.Generator) -> Aim | None:
         return None
     sac = patient.gestation.sac
     across = LEFT if rng.random() < 0.4 else _along(patient, sac.axes[2])
-    return Aim(
-        sac.centre + rng.normal(0, 0.12, 3) * sac.semi, across, 20, 0.92, float(2.1 * sac.semi.max() + 8)
-    )
+    target = sac.centre + rng.normal(0, 0.12, 3) * sac.semi
+    return Aim(target, across, 20, 0.92, 2.1 * float(sac.semi.max()) + 8)
 
 
 def _embryo(patient: Patient, rng: np.random.Generator) -> Aim | None:
@@ -175,13 +174,8 @@ def _trophoblast(patient: Patient, rng: np.random.Generator) -> Aim | None:
     if found is None:
         return None
     target = found.sac.centre + 0.8 * (found.chorion @ found.sac.axes.T * found.sac.semi) @ found.sac.axes
-    return Aim(
-        target + rng.normal(0, 1.5, 3),
-        _along(patient, found.chorion),
-        25,
-        0.92,
-        max(1.5 * float(found.sac.semi.max()), 24),
-    )
+    extent = max(1.5 * float(found.sac.semi.max()), 24.0)
+    return Aim(target + rng.normal(0, 1.5, 3), _along(patient, found.chorion), 25, 0.92, extent)
 
 
 def _pouch(across: Callable[[Patient], Vector]) -> Finder:
