@@ -3,6 +3,7 @@ import struct
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from sonoprior.core.errors import FolderError
@@ -74,6 +75,21 @@ def test_a_newer_checkpoint_is_refused(checkpoint, tmp_path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(FolderError, match="this checkpoint has format 2"):
         Checkpoint.load(path)
+
+
+def test_a_disk_that_fills_up_leaves_the_last_checkpoint(checkpoint, tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.safetensors"
+    checkpoint.save(path)
+
+    def full(_tensors, place, metadata):
+        place.write_bytes(b"half")
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("sonoprior.training.checkpoint.save_file", full)
+    with pytest.raises(FolderError, match=r"cannot write .*checkpoint\.safetensors: No space left on device"):
+        checkpoint.save(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+    assert Checkpoint.load(path).progress.epochs == 2
 
 
 def steps(model: nn.Module, optimiser: torch.optim.Optimizer, count: int) -> None:

@@ -56,8 +56,7 @@ class Checkpoint:
             for name, tensor in getattr(self, part).items()
         }
         header = {"format": FORMAT, "progress": asdict(self.progress), "checks": _checks(tensors)}
-        with whole_file(path) as temporary:
-            save_file(tensors, temporary, metadata={"sonoprior": json.dumps(header)})
+        write_tensors(path, tensors, {"sonoprior": json.dumps(header)})
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
@@ -75,6 +74,19 @@ class Checkpoint:
             part, _, name = key.partition("/")
             parts[part][name] = tensor
         return cls(Progress(**header["progress"]), **parts)
+
+
+def write_tensors(path: Path, tensors: State, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file, whole or not at all.
+
+    Raises:
+        FolderError: if it cannot be written; what was there before stays.
+    """
+    with whole_file(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as error:
+            raise FolderError(f"cannot write {path}: {error}.") from error
 
 
 def _checks(tensors: State) -> dict[str, int]:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.cases.loading.cache import Cache
@@ -20,7 +19,7 @@ from sonoprior.core.folder import read_json, require, stamp, whole_file, whole_f
 from sonoprior.core.randomness import derived_seed
 
 from .assemble import assemble, attribution_settings, level_of, preflight, usable_priors
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, write_tensors
 from .evaluation import Evaluation, Model, evaluate
 from .log import Log
 from .loop import Fit
@@ -226,8 +225,7 @@ def _fit(fit: Fit, out: Path, after_epoch: AfterEpoch | None) -> Fit:
         fit.run(keep)
     finally:
         log.close()
-    with whole_file(out / WEIGHTS) as temporary:
-        save_file(fit.best, temporary)
+    write_tensors(out / WEIGHTS, fit.best)
     return fit
 
 
