@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import sonoprior
-from sonoprior.training.explanation import FREE, write_explanations
+from sonoprior.training.explanation import FREE, PIXELS, write_explanations
 
 
 @pytest.fixture(scope="module")
@@ -32,3 +32,12 @@ def test_two_images_of_one_name_do_not_overwrite_each_other(attributions, tmp_pa
     rows = write_explanations(tmp_path, [attributions[0], attributions[0]], "A run")
     files = [file for row in rows for file in row["overlays"].values()]
     assert len(set(files)) == len(files)
+
+
+def test_integrated_gradients_come_if_asked_for(trained, tmp_path):
+    image = trained.case_set.read_image(1)
+    (looked,) = sonoprior.load(trained.run, device="cpu").attribution([image], integrated=True)
+    assert looked.pixels.shape == image.shape
+    assert looked.pixels.max() > 0
+    (row,) = write_explanations(tmp_path, [looked], "A run")
+    assert list(row["overlays"])[-1] == PIXELS

@@ -11,6 +11,7 @@ def explain(
     images: list[Path],
     *,
     out: Path,
+    integrated: bool = False,
     exclude: str = "*_mask*",
     device: str = "auto",
     json: bool = False,
@@ -25,6 +26,8 @@ def explain(
         Image files, or folders that are searched with all folders in them.
     out:
         The folder to write: overlays, and index.html with all of them.
+    integrated:
+        Draw the Integrated Gradients of the predicted class at the pixels too; takes fifty passes an image.
     exclude:
         A pattern of file names in folders that are not images to look at, such as outlines; "" for none.
     device:
@@ -41,7 +44,7 @@ def explain(
     predictor = load(run, device)
     paths = find_images(images, exclude).paths
     with bar("explaining", len(paths)) as tick, whole_folder(out) as building:
-        looked = (predictor.attribution([path])[0] for path in counted(paths, tick))
+        looked = (predictor.attribution([path], integrated=integrated)[0] for path in counted(paths, tick))
         rows = write_explanations(building, looked, str(run), simulated=predictor.identity["simulated"])
     if json:
         print_json({"out": str(out), "images": rows})

@@ -16,7 +16,7 @@ from sonoprior.render.pictures import thumbnail
 
 from .predictor import Attribution
 
-FREE = "free channels"
+FREE, PIXELS = "free channels", "integrated gradients"
 _SHOWN_SIDE = 220
 _READING = (
     "Bright is where the channels of a prior, or the free ones, speak for the prediction most; every map has"
@@ -52,8 +52,9 @@ def write_explanations(
 
 
 def maps_of(looked: Attribution) -> dict[str, NDArray[np.float32]]:
-    """Every map of an image by name: those of the priors, then that of the free channels."""
-    return {**looked.maps, FREE: looked.free}
+    """Every map of an image by name: of the priors, of the free channels, and of the pixels if there is one."""
+    of_pixels = {} if looked.pixels is None else {PIXELS: looked.pixels}
+    return {**looked.maps, FREE: looked.free} | of_pixels
 
 
 def _row(looked: Attribution, files: Mapping[str, str]) -> dict[str, Any]:

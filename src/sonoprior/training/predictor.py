@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from sonoprior.attribution.integrated import integrated_gradients
 from sonoprior.attribution.maps import attribution_maps
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.cases.images import read_grey
@@ -67,6 +68,8 @@ class Attribution:
         prediction: what the run says of it.
         maps: for each prior the attribution of the channels that belong to it, float32 (H, W).
         free: the attribution of the other channels, float32 (H, W).
+        pixels: the size of the Integrated Gradients of the predicted class at each pixel, float32 (H, W), if
+            they were asked for.
     """
 
     image: str
@@ -74,6 +77,7 @@ class Attribution:
     prediction: Prediction
     maps: Mapping[str, NDArray[np.float32]]
     free: NDArray[np.float32]
+    pixels: NDArray[np.float32] | None = None
 
 
 class Predictor:
@@ -135,9 +139,12 @@ class Predictor:
         pictures = _named(images, on_unreadable)
         return [one for batch in _batches(pictures, batch_size) for one in self._label(batch)]
 
-    def attribution(self, images: Images) -> list[Attribution]:
-        """Where the run looks in images; arguments and errors as in `predict`."""
-        return [self._looked(name, picture) for name, picture in _named(images)]
+    def attribution(self, images: Images, *, integrated: bool = False) -> list[Attribution]:
+        """Where the run looks in images; arguments and errors as in `predict`.
+
+        With `integrated` the Integrated Gradients at the pixels come too, which takes fifty passes an image.
+        """
+        return [self._looked(name, picture, integrated) for name, picture in _named(images)]
 
     def parts_of(self, case_set: CaseSet) -> dict[str, NDArray[np.int64]]:
         """The parts that the run gave to cases of this set; "new" are those that it has never seen.
@@ -200,25 +207,33 @@ class Predictor:
         label = max(by_class, key=by_class.__getitem__)
         return Prediction(name, label, by_class[label], by_class)
 
-    def _looked(self, name: str, picture: Grey) -> Attribution:
+    def _looked(self, name: str, picture: Grey, integrated: bool) -> Attribution:
         settings = self.model.attribution
+        seen = network_input([picture], self.recipe.data.size).to(self.model.device)
         maps = attribution_maps(
             self.model.network,
             self.model.tap,
-            network_input([picture], self.recipe.data.size).to(self.model.device),
+            seen,
             priors=max(1, len(self.priors)),
             method=settings.method,
             target="sum" if settings.target == "sum" else "predicted",
             allocation=settings.allocation,
         )
         height, width = picture.shape
-        allocated = [from_letterbox(one.cpu().numpy(), (height, width)) for one in maps.allocated[0]]
+
+        def in_picture(one: torch.Tensor) -> NDArray[np.float32]:
+            return from_letterbox(one.cpu().numpy(), (height, width))
+
+        allocated = [in_picture(one) for one in maps.allocated[0]]
         return Attribution(
             image=name,
             picture=picture,
             prediction=self._prediction(name, softmax(maps.logits)[0].tolist()),
             maps=dict(zip(self.priors or ["attribution"], allocated, strict=True)),
-            free=from_letterbox(maps.free[0].cpu().numpy(), (height, width)),
+            free=in_picture(maps.free[0]),
+            pixels=in_picture(integrated_gradients(self.model.network, seen)[0, 0].abs())
+            if integrated
+            else None,
         )
 
 
