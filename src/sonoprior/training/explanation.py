@@ -52,7 +52,7 @@ def write_explanations(
 
 
 def maps_of(looked: Attribution) -> dict[str, NDArray[np.float32]]:
-    """Every map of an image by name: of the priors, of the free channels, and of the pixels if there is one."""
+    """Every map of an image by name: of the priors, of the free channels, and of the pixels if asked for."""
     of_pixels = {} if looked.pixels is None else {PIXELS: looked.pixels}
     return {**looked.maps, FREE: looked.free} | of_pixels
 
