@@ -1,6 +1,6 @@
 """What a network gives on some cases: predictions, where it looked, and metrics with intervals."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from sonoprior.objectives.settings import AttributionSettings
 from .parts import Parts
 
 Floats = NDArray[np.float64]
-LOCALISATION = ("inside", "pointing", "correlation", "area")
+LOCALISATION = (*MEASURES, "area")
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,11 @@ def evaluate(
         groups: (n,) the group of every case of the set; intervals draw whole groups.
         batch_size: images at a time.
     """
-    predictions, localisation = [], []
-    for part, positions in parts.items():
-        loader = in_order(cache, positions, batch_size, model.level)
-        predictions.append(_predictions(model, loader, cache, positions, part, groups))
-        localisation.append(_localisation(model, loader, cache, part))
-    predicted, localised = pd.concat(predictions), pd.concat(localisation)
+    predicted = pd.concat(
+        [_predictions(model, cache, part, parts[part], groups, batch_size) for part in parts]
+    )
+    looked = [row for part in parts for row in _looked(model, cache, part, parts[part], batch_size)]
+    localised = pd.DataFrame(looked, columns=["case", "part", "label", "prior", *LOCALISATION])
     return Evaluation(predicted, localised, measured(predicted, localised, model.classes))
 
 
@@ -113,16 +112,17 @@ def softmax(logits: Tensor) -> Tensor:
 
 def _predictions(
     model: Model,
-    loader: Loader,
     cache: Cache,
-    positions: NDArray[np.int64],
     part: str,
+    positions: NDArray[np.int64],
     groups: NDArray[np.str_],
+    batch_size: int,
 ) -> pd.DataFrame:
+    loader = in_order(cache, positions, batch_size, model.level)
     labels, given = probabilities(model.network, loader, model.level, model.device)
     classes = np.array(model.classes)
     columns: dict[str, Any] = {
-        "case": [cache.case_set.ids[at] for at in positions],
+        "case": np.array(cache.case_set.ids)[positions],
         "part": part,
         "group": groups[positions],
         "label": classes[labels],
@@ -132,50 +132,40 @@ def _predictions(
     return pd.DataFrame(columns | {f"p.{name}": given[:, at] for at, name in enumerate(classes)})
 
 
-def _localisation(model: Model, loader: Loader, cache: Cache, part: str) -> pd.DataFrame:
-    rows = [row for batch in loader.epoch(0) if cache.priors for row in _looked(model, batch, cache)]
-    table = pd.DataFrame(rows, columns=["case", "label", "prior", *LOCALISATION])
-    table.insert(1, "part", part)
-    return table
+def _looked(
+    model: Model, cache: Cache, part: str, positions: NDArray[np.int64], batch_size: int
+) -> Iterator[tuple[Any, ...]]:
+    """One row for each case and prior that is present and not empty."""
+    with_prior = positions[cache.present[positions].any(axis=1)]
+    if not len(with_prior):
+        return
+    ids, classes, priors = np.array(cache.case_set.ids), np.array(model.classes), np.array(cache.priors)
+    for batch in in_order(cache, with_prior, batch_size, model.level).epoch(0):
+        drawn = batch.present["prior"] & (batch["prior"].amax((2, 3)) > 0)
+        at, prior = drawn.nonzero(as_tuple=True)  # each (n,), one entry a pair
+        if not len(at):
+            continue
+        cases, labels = ids[batch["index"][at].numpy()], classes[batch[f"label.{model.level}"][at].numpy()]
+        measures = _measures(model, batch, at, prior)
+        yield from zip(cases, [part] * len(at), labels, priors[prior.numpy()], *measures, strict=True)
 
 
-def _looked(model: Model, batch: Batch, cache: Cache) -> Iterable[tuple[Any, ...]]:
-    """Rows for the priors of a batch that are present and not empty."""
-    drawn = batch.present["prior"] & (batch["prior"].amax((2, 3)) > 0)
-    with_prior = drawn.any(1)
-    if not with_prior.any():
-        return []
-    settings = model.attribution
+def _measures(model: Model, batch: Batch, at: Tensor, prior: Tensor) -> list[Floats]:
+    """What `LOCALISATION` names, (n,) each, for the pairs of an image and a prior."""
+    settings, outlines = model.attribution, batch["prior"]
     maps = attribution_maps(
         model.network,
         model.tap,
-        batch["image"][with_prior].to(model.device),
-        priors=len(cache.priors),
+        batch["image"].to(model.device),
+        priors=outlines.shape[1],
         method=settings.method,
         # The label's own map would need the label, which nobody has when the model is used.
         target="sum" if settings.target == "sum" else "predicted",
         allocation=settings.allocation,
     ).allocated.cpu()
-    outlines = to_resolution(batch["prior"][with_prior], *maps.shape[2:])
-    pairs = drawn[with_prior]
-    return _rows(model, cache, batch, maps[pairs], outlines[pairs], with_prior, pairs)
-
-
-def _rows(
-    model: Model,
-    cache: Cache,
-    batch: Batch,
-    maps: Tensor,
-    outlines: Tensor,
-    with_prior: Tensor,
-    pairs: Tensor,
-) -> Iterable[tuple[Any, ...]]:
-    images, priors = pairs.nonzero(as_tuple=True)
-    cases = [cache.case_set.ids[at] for at in batch["index"][with_prior][images].tolist()]
-    labels = [model.classes[at] for at in batch[f"label.{model.level}"][with_prior][images].tolist()]
-    names = [cache.priors[at] for at in priors.tolist()]
-    measures = [measure(maps.numpy(), outlines.numpy()) for measure in MEASURES.values()]
-    return zip(cases, labels, names, *measures, area(outlines.numpy()), strict=True)
+    looked = maps[at, prior].numpy()
+    wanted = to_resolution(outlines, *maps.shape[2:])[at, prior].numpy()
+    return [*(measure(looked, wanted) for measure in MEASURES.values()), area(wanted)]
 
 
 def measured(

@@ -101,7 +101,8 @@ def _checked(fold: dict[str, Positions], labels: Positions) -> dict[str, Positio
 
 def write_parts(path: Path, case_set: CaseSet, parts: Parts) -> None:
     """Write `split.csv`: the id of each case and its part."""
-    rows = [(case_set.ids[at], part) for part in PARTS for at in parts[part]]
+    ids = case_set.ids
+    rows = [(ids[at], part) for part in PARTS for at in parts[part]]
     with whole_file(path) as temporary:
         pd.DataFrame(rows, columns=["case", "part"]).to_csv(temporary, index=False)
 
