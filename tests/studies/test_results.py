@@ -127,6 +127,7 @@ def test_the_answer_says_the_difference_and_where_zero_lies(results):
     assert found.tone == "good"
     assert found.text.startswith("alpha-10 reached a balanced accuracy of ")
     assert "The interval leaves zero out" in found.text
+    assert "the luck of training, of which 2 seeds a fold shows little" in found.text
     assert "best on the validation cases" in choice(results)
     shown = lines(results)
     assert shown[0].startswith("plain     balanced accuracy ")

@@ -58,6 +58,9 @@ def tone(difference: Difference | None, measure: Measure) -> Tone:
     return "good" if (difference.interval.value > 0) == measure.higher_is_better else "bad"
 
 
+_SEEDS_THAT_SHOW_LUCK = 3
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the study says, to be read first.
@@ -80,7 +83,7 @@ def answer(results: StudyResults) -> Answer:
     assert found is not None
     says = tone(found, outcome.measure)
     return Answer(
-        f"{_comparison(results, outcome, found)} {_meaning(found, says)}",
+        f"{_comparison(results, outcome, found)} {_meaning(found, says)}{_luck(results)}",
         "warning" if says == "plain" else says,
     )
 
@@ -113,6 +116,17 @@ def _meaning(found: Difference, says: Tone) -> str:
     if says == "plain":
         return "The interval includes zero: these cases do not show that the one is better than the other."
     return "The interval leaves zero out: for other patients like these, the difference would likely stand."
+
+
+def _luck(results: StudyResults) -> str:
+    """What few seeds leave open: the interval draws patients, not trainings."""
+    seeds = results.recipe.study.seeds
+    if seeds >= _SEEDS_THAT_SHOW_LUCK:
+        return ""
+    return (
+        f" It does not cover the luck of training, of which {counted(seeds, 'seed')} a fold shows little;"
+        " believe no difference before it is seen over several."
+    )
 
 
 def valued(value: float, measure: Measure) -> str:
