@@ -132,10 +132,9 @@ def compare(at: Setting, fraction: float, pairs: int) -> Times:
     return times
 
 
-def row(
-    backbone: str, tap: str, threads: int, fraction: float, share: float, times: dict[str, list[float]]
-) -> str:
+def row(case: tuple[str, str], threads: int, fraction: float, share: float, times: Times) -> str:
     """One line of the table."""
+    backbone, tap = case
     ratio = {
         name: median(mine / plain for mine, plain in zip(times[name], times["plain"], strict=True))
         for name in ("guided", "naive")
