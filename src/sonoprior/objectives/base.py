@@ -1,5 +1,6 @@
 """What every objective is: it reads the outputs of a stream and returns a sum, a count and monitors."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -76,7 +77,7 @@ class Context:
     priors: tuple[str, ...]
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """The base of all objectives. A subclass writes `forward`.
 
     Attributes:
@@ -87,9 +88,9 @@ class Objective(nn.Module):
     stream: str = "labelled"
     guidance: Guidance | None = None
 
+    @abstractmethod
     def forward(self, output: Output, batch: Record) -> Term:
         """The term of one step."""
-        raise NotImplementedError
 
 
 def averaged(term: Term) -> Tensor:
