@@ -4,11 +4,12 @@ Subcommands are named by path and loaded when used, so that `sonoprior --help` s
 """
 
 import sys
+from typing import NoReturn
 
 from cyclopts import App
 
 import sonoprior
-from sonoprior.core.errors import SonopriorError
+from sonoprior.core.errors import MissingExtraError, SonopriorError
 
 app = App(
     name="sonoprior",
@@ -45,14 +46,31 @@ INPUT_IS_WRONG = 2
 INTERRUPTED = 130
 
 
+# The packages of the extra `train`; whatever else is missing is a fault of the installation.
+_BROUGHT_BY_TRAIN = {"safetensors", "tensorboard", "timm", "torch", "torchvision"}
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit with 2 on wrong input, with one sentence on standard error."""
     try:
         status = app(arguments, result_action="return_value")
     except SonopriorError as error:
-        print(f"sonoprior: {error}", file=sys.stderr)
-        sys.exit(INPUT_IS_WRONG)
+        _refuse(error)
+    except ModuleNotFoundError as error:
+        if error.name not in _BROUGHT_BY_TRAIN:
+            raise
+        _refuse(
+            MissingExtraError(
+                f"this command needs {error.name}, which comes with the extra 'train'; install it with"
+                " pip install 'sonoprior[train]'."
+            )
+        )
     except KeyboardInterrupt:
         print("sonoprior: stopped; what was finished is kept.", file=sys.stderr)
         sys.exit(INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _refuse(error: SonopriorError) -> NoReturn:
+    print(f"sonoprior: {error}", file=sys.stderr)
+    sys.exit(INPUT_IS_WRONG)
