@@ -33,6 +33,7 @@ CASES = (
     ("resnet50", "stage3"),
     ("vgg16", "default"),
     ("regnetx_002", "stage3"),
+    ("test_resnet", "stage2"),
 )
 FRACTIONS = (0.23, 1.0)
 
