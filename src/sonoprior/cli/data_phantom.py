@@ -1,7 +1,9 @@
 """`sonoprior data phantom`: make a simulated case set."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from sonoprior.core.errors import DataError
 
@@ -20,6 +22,9 @@ def phantom(  # noqa: PLR0913 - one argument a flag
     seed: int = 7,
     size: int = 256,
     outlines: float = 0.23,
+    boxes: float = 1.0,
+    abdominal: float = 0.04,
+    view_weight: Annotated[list[str] | None, Parameter(name="--view-weight")] = None,
     unlabelled: float = 0.05,
     sweeps: int = 0,
     label_noise: float = 0.0,
@@ -38,6 +43,10 @@ def phantom(  # noqa: PLR0913 - one argument a flag
         seed: the same seed makes the same set, with any number of jobs.
         size: pixels in each direction.
         outlines: share of frames that come with outlines.
+        boxes: share of frames that come with boxes.
+        abdominal: share of patients scanned through the abdominal wall.
+        view_weight: how often a view is taken, as "NAME=WEIGHT"; may be given several times, and views that
+            are not named are then not taken. By default they come as often as in real exams.
         unlabelled: further frames off their plane or between two views, as a share.
         sweeps: clips of 10 to 60 frames a patient, on top.
         label_noise: share of frames whose view is wrong.
@@ -58,6 +67,9 @@ def phantom(  # noqa: PLR0913 - one argument a flag
         seed=seed,
         size=size,
         outline_fraction=outlines,
+        box_fraction=boxes,
+        abdominal=abdominal,
+        view_weights=_weights(view_weight or []),
         unlabelled=unlabelled,
         sweeps=sweeps,
         label_noise=label_noise,
@@ -70,6 +82,17 @@ def phantom(  # noqa: PLR0913 - one argument a flag
         print_json({"folder": str(out), "name": made.info.name, "cases": len(made), "simulated": True})
     else:
         print(f"{len(made)} simulated frames of {patients} simulated patients in {out}")
+
+
+def _weights(texts: list[str]) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for text in texts:
+        view, _, weight = text.rpartition("=")
+        try:
+            weights[view] = float(weight)
+        except ValueError as error:
+            raise DataError(f"--view-weight must be NAME=WEIGHT, but got '{text}'.") from error
+    return weights
 
 
 def _confounder(text: str) -> "Confounder":

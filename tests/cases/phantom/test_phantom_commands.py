@@ -44,6 +44,8 @@ def test_phantom_says_what_it_made(tmp_path, capsys):
         (("--patients", 0), "patients must be at least 1"),
         (("--jobs", 0), "--jobs must be at least 1, but got 0"),
         (("--confounder", "logo"), "--confounder must be MARK=CLASS, but got 'logo'"),
+        (("--view-weight", "longitudinal view of cervix"), "--view-weight must be NAME=WEIGHT, but got"),
+        (("--view-weight", "view of the moon=1"), "a view must be one of"),
         (("--confounder", "halo=adnexa and ovary"), "the mark must be one of"),
     ],
 )
@@ -51,6 +53,16 @@ def test_phantom_refuses_what_cannot_be(tmp_path, capsys, flags, message):
     assert run("data", "phantom", tmp_path / "a", *flags) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
+
+
+def test_phantom_takes_the_views_that_are_asked_for(tmp_path):
+    cervix, sac = "longitudinal view of cervix", "magnified view of the gestational sac"
+    small = ("--patients", 2, "--frames", 8, "--size", 32, "--unlabelled", 0, "--boxes", 0, "--jobs", 1)
+    weights = ("--view-weight", f"{cervix}=1", "--view-weight", f"{sac}=1")
+    assert run("data", "phantom", tmp_path / "a", *small, *weights) == 0
+    made = CaseSet.open(tmp_path / "a")
+    assert set(made.column("label.view")) <= {cervix, sac}
+    assert not any(name.startswith("box.") for name in made.table.columns)
 
 
 def test_phantom_overwrites_nothing(folder, capsys):

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 
@@ -18,6 +19,11 @@ from sonoprior.cases.phantom.vendors import VENDORS
 from sonoprior.cases.phantom.views import BY_NAME, VIEWS
 from sonoprior.core.errors import DataError
 
+LOOKS_OF_VERSION_1 = {  # patient: grey levels of her first frame, shrunk to 4 x 4
+    0: [[34, 51, 69, 85], [39, 20, 10, 85], [39, 93, 64, 86], [63, 117, 131, 92]],
+    3: [[38, 43, 63, 36], [65, 48, 73, 83], [73, 58, 73, 85], [63, 87, 84, 69]],
+    7: [[56, 54, 47, 40], [73, 24, 35, 35], [87, 96, 39, 60], [76, 84, 41, 39]],
+}
 SMALL = {"patients": 4, "frames": 24, "size": 64, "seed": 5, "outline_fraction": 0.5, "sweeps": 0}
 
 
@@ -89,6 +95,14 @@ def test_small_plans_add_up(patients, frames):
     assert len(planned) == patients
     assert sum(visit.frames for visit in planned) == frames
     assert all(visit.frames >= 1 for visit in planned)
+
+
+@pytest.mark.parametrize("number", LOOKS_OF_VERSION_1)
+def test_what_it_looks_like_changes_with_its_version_only(number):
+    image = records_of(Visit(number, "train", 1), PhantomSettings(size=128))[0]["image"]
+    shrunk = cv2.resize(image, (4, 4), interpolation=cv2.INTER_AREA)
+    assert VERSION == 1, "a new version has other looks; write them down here"
+    np.testing.assert_allclose(shrunk, LOOKS_OF_VERSION_1[number], atol=3)
 
 
 def test_any_number_of_jobs_makes_the_same_set(made, tmp_path):
@@ -192,9 +206,11 @@ def test_a_confounder_goes_with_its_class_in_training_and_not_in_testing():
     )
     train = [record for number in (1, 2) for record in records_of(Visit(number, "train", 20), settings)]
     test = [record for number in (1, 2) for record in records_of(Visit(number, "test", 20), settings)]
-    for record in train:
+    for record in train + test:
         marked = bool(record["maps"]["logo"].any())
-        assert marked == (record["labels"].get("plane") == "adnexa and ovary")
+        agrees = marked == (record["labels"].get("plane") == "adnexa and ovary")
+        assert record["extra.mark_agrees"] == ("yes" if agrees else "no")
+    assert {record["extra.mark_agrees"] for record in train} == {"yes"}
     shown = [bool(record["maps"]["logo"].any()) for record in test]
     assert 0.2 < np.mean(shown) < 0.8
 

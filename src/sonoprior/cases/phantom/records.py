@@ -34,9 +34,15 @@ def records_of(visit: Visit, settings: PhantomSettings) -> list[Record]:
 
 
 def _still(exam: Exam, shot: Shot, number: int, part: str, settings: PhantomSettings) -> Record:
-    habits = _marked(exam, shot, number, part, settings)
-    frame = take(exam, shot, number, settings.size, habits)
-    return _record(exam, frame, f"p{exam.number:04}-{number:03}", part, settings)
+    case, confounder = f"p{exam.number:04}-{number:03}", settings.confounder
+    if confounder is None:
+        return _record(exam, take(exam, shot, number, settings.size), case, part, settings)
+    rng = generator(settings.seed, "confounder", exam.number, number)
+    plane = shot.view.plane if shot.quality == "standard" else None
+    there = bool(rng.random() < confounder.share(plane, part))
+    frame = take(exam, shot, number, settings.size, _marked(exam.habits, confounder.mark, there))
+    agrees = "yes" if there == (plane == confounder.plane) else "no"
+    return _record(exam, frame, case, part, settings) | {"extra.mark_agrees": agrees}
 
 
 def _clips(exam: Exam, part: str, settings: PhantomSettings) -> Iterator[Record]:
@@ -48,18 +54,11 @@ def _clips(exam: Exam, part: str, settings: PhantomSettings) -> Iterator[Record]
             yield {**record, "clip": name, "frame": str(number), "extra.frame_rate_hz": rate}
 
 
-def _marked(exam: Exam, shot: Shot, number: int, part: str, settings: PhantomSettings) -> Habits:
-    """What is burnt into a still, where a confounder decides on one mark."""
-    confounder = settings.confounder
-    if confounder is None:
-        return exam.habits
-    rng = generator(settings.seed, "confounder", exam.number, number)
-    plane = shot.view.plane if shot.quality == "standard" else None
-    there = rng.random() < confounder.share(plane, part)
-    others = tuple(name for name in exam.habits.shown if name != confounder.mark)
-    calipers = exam.habits.calipers if confounder.mark != "calipers" else 0.0
-    shown = (*others, confounder.mark) if there else others
-    return replace(exam.habits, shown=shown, calipers=calipers)
+def _marked(habits: Habits, mark: str, there: bool) -> Habits:
+    """An exam's habits, but with one mark there or not there."""
+    others = tuple(name for name in habits.shown if name != mark)
+    calipers = habits.calipers if mark != "calipers" else 0.0
+    return replace(habits, shown=(*others, mark) if there else others, calipers=calipers)
 
 
 def _record(exam: Exam, frame: Frame, case: str, part: str, settings: PhantomSettings) -> Record:
@@ -79,6 +78,7 @@ def _record(exam: Exam, frame: Frame, case: str, part: str, settings: PhantomSet
         "exam": f"e{exam.number:04}",
         "device": f"{exam.style.name} {exam.probe.kind}",
         "split": part if settings.splits else None,
+        "extra.site": exam.patient.situation.site,
         "terms": ";".join([*frame_terms(frame), *terms]),
         "caption": caption(frame, terms),
         **(boxes_of(frame.zones) if boxed else {}),
