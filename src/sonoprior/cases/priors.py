@@ -28,6 +28,7 @@ from .case_set import CaseSet
 from .info import BUILT_IN_GROUPINGS, check_grouping
 
 Source: TypeAlias = Literal["outlines", "boxes", "points", "landmarks", "maps"]
+Control: TypeAlias = Literal["none", "shuffled", "blob", "random"]
 Grouping: TypeAlias = dict[str, list[str]]
 # An area or spots.
 Place: TypeAlias = NDArray[Any]
@@ -47,6 +48,10 @@ class PriorSpec(BaseModel):
         sigma: standard deviation of the Gaussian at a point or landmark, in pixels of the image.
         noise: standard deviation of an error of position, in pixels of the image, for studies of
             robustness; points and landmarks move one by one, an outline, a box or a map as a whole.
+        control: what guides in place of the real priors, to learn whether their place matters: "shuffled"
+            (each prior exchanged between the training images that have it), "blob" (for all of them one
+            centred disc of the mean area), "random" (for each a smooth area of its size at a random place).
+            An image without a prior gets none, and localisation is measured against the real ones.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,6 +60,12 @@ class PriorSpec(BaseModel):
     grouping: str | dict[str, list[str]] = "one"
     sigma: float = Field(default=3.0, ge=0.1, allow_inf_nan=False)
     noise: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    control: Control = "none"
+
+    @property
+    def real(self) -> "PriorSpec":
+        """The same priors where they really are, by which localisation is measured."""
+        return self.model_copy(update={"noise": 0.0, "control": "none"})
 
 
 def prior_names(case_set: CaseSet, spec: PriorSpec) -> list[str]:

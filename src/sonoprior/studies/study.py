@@ -105,8 +105,8 @@ def build_caches(recipe: Recipe, case_set: CaseSet, out: Path) -> None:
     for variant in recipe.study.variants:
         settings = take_variant(recipe, variant)
         priors = usable_priors(settings, case_set)
-        if priors is None or priors.noise == 0:  # noise belongs to a seed, and its run decodes for itself
-            Cache.build(case_set, out / "cache", size=settings.data.size, priors=priors)
+        # Noise belongs to a seed: its run decodes for itself. By the real priors every run is measured.
+        Cache.build(case_set, out / "cache", size=settings.data.size, priors=priors and priors.real)
 
 
 def _one_run(tell: Tell, out: Path, case_set_root: Path, run: PlannedRun, workers: int, device: str) -> None:

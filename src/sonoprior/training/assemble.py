@@ -9,6 +9,7 @@ from torch import nn
 
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.cases.loading.cache import Cache
+from sonoprior.cases.loading.controls import controlled
 from sonoprior.cases.loading.loader import Loader
 from sonoprior.cases.priors import PriorSpec, presence, prior_names
 from sonoprior.core.checks import listed
@@ -163,8 +164,9 @@ def _class_counts(case_set: CaseSet, train: NDArray[np.int64], level: str) -> to
 def _training_loader(
     recipe: Recipe, cache: Cache, train: NDArray[np.int64], level: str, seed: int, device: torch.device
 ) -> Loader:
+    spec = recipe.data.priors
     return Loader(
-        cache if guides(recipe) else without_priors(cache),
+        controlled(cache, train, spec.control, seed) if spec and guides(recipe) else without_priors(cache),
         train,
         batch_size=recipe.training.batch_size,
         augment=recipe.augment,

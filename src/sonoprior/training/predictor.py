@@ -194,7 +194,7 @@ class Predictor:
     def _same_priors(self, case_set: CaseSet) -> PriorSpec | None:
         """The priors by which localisation is measured, if this set has the same as the one of training."""
         spec = available_priors(self.recipe.data.priors, case_set)
-        return spec if spec is not None and prior_names(case_set, spec) == self.priors else None
+        return spec.real if spec is not None and prior_names(case_set, spec) == self.priors else None
 
     def _label(self, batch: Sequence[tuple[str, Grey]]) -> list[Prediction]:
         images = network_input([picture for _, picture in batch], self.recipe.data.size)

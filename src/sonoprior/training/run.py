@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.cases.loading.cache import Cache
-from sonoprior.cases.priors import prior_names
+from sonoprior.cases.priors import PriorSpec, prior_names
 from sonoprior.core.checks import at_least, listed, within
 from sonoprior.core.errors import FolderError, RecipeError
 from sonoprior.core.folder import read_json, require, stamp, whole_file, whole_folder, write_json
@@ -186,9 +186,12 @@ def check_same(plan: Plan, out: Path) -> None:
 def _train_and_measure(plan: Plan, out: Path, on: Computing, after_epoch: AfterEpoch | None) -> None:
     recipe, own_cache = plan.recipe, out / "cache"
     priors = usable_priors(recipe, plan.case_set)
-    cache = Cache.build(
-        plan.case_set, on.cache or own_cache, size=recipe.data.size, priors=priors, seed=plan.seed
-    )
+
+    def pixels(spec: PriorSpec | None) -> Cache:
+        folder = on.cache or own_cache
+        return Cache.build(plan.case_set, folder, size=recipe.data.size, priors=spec, seed=plan.seed)
+
+    cache = pixels(priors)
     training, tap = assemble(recipe, cache, plan.parts, plan.seed, on.device)
     fit = _fit(Fit(training), out, after_epoch)
     training.network.load_state_dict(fit.best)
@@ -201,7 +204,8 @@ def _train_and_measure(plan: Plan, out: Path, on: Computing, after_epoch: AfterE
         device=on.device,
     )
     measured_parts = {part: plan.parts[part] for part in ("validation", "test")}
-    write_evaluation(out, evaluate(model, cache, measured_parts, plan.groups, recipe.training.batch_size))
+    seen = pixels(priors and priors.real)  # the error of position that a recipe adds is for training only
+    write_evaluation(out, evaluate(model, seen, measured_parts, plan.groups, recipe.training.batch_size))
     # The pixels of patients have no place in a finished run, and its checkpoint no use.
     shutil.rmtree(own_cache, ignore_errors=True)
     (out / CHECKPOINT).unlink(missing_ok=True)

@@ -26,9 +26,15 @@ def letterbox(picture: NDArray[Level], side: int) -> NDArray[Level]:
     how = cv2.INTER_AREA if side < max(picture.shape) else cv2.INTER_LINEAR
     fitted = cv2.resize(picture, (width, height), interpolation=how)
     square = np.zeros((side, side), picture.dtype)
-    top, left = (side - height) // 2, (side - width) // 2
-    square[top : top + height, left : left + width] = fitted
+    square[picture_in_square(picture.shape, side)] = fitted
     return square
+
+
+def picture_in_square(shape: tuple[int, ...], side: int) -> tuple[slice, slice]:
+    """Rows and columns that a picture (H, W) takes in its square."""
+    height, width = _fitted(shape, side)
+    top, left = (side - height) // 2, (side - width) // 2
+    return slice(top, top + height), slice(left, left + width)
 
 
 def from_letterbox(square: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:

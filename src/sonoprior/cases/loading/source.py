@@ -47,8 +47,11 @@ class Source:
     seed: int
 
     def key(self, format_version: int) -> str:
-        """A name for these contents and settings; the seed counts only where something is drawn."""
-        spec = None if self.spec is None else self.spec.model_dump(mode="json")
+        """A name for these contents and settings; the seed counts only where something is drawn.
+
+        A control is made of the real priors when they are read, so that both share a cache.
+        """
+        spec = None if self.spec is None else self.spec.model_dump(mode="json", exclude={"control"})
         seed = self.seed if self.spec is not None and self.spec.noise > 0 else 0
         settings = [format_version, self.case_set.fingerprint(), self.side, spec, seed]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
