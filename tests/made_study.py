@@ -26,7 +26,7 @@ RECIPE = {
         "guidance": {"type": "prior_guided_attribution", "weight": 10.0},
     },
     "training": {"epochs": 14},
-    "split": {"protocol": "k_fold", "folds": 3},
+    "split": {"protocol": "cross_evaluation", "folds": 3},
     "study": {
         "seeds": 2,
         "variants": {
@@ -48,7 +48,10 @@ RECIPE = {
     ],
 }
 _QUICK = {"plain": {"objectives.guidance.weight": 0}, "alpha-10": {"objectives.guidance.weight": 10}}
-SMALL = RECIPE | {"split": {"protocol": "k_fold", "folds": 2}, "study": {"seeds": 1, "variants": _QUICK}}
+SMALL = RECIPE | {
+    "split": {"protocol": "cross_evaluation", "folds": 2},
+    "study": {"seeds": 1, "variants": _QUICK},
+}
 SKILL = {"plain": 0.7, "alpha-1": 0.8, "alpha-10": 1.6}
 FOCUS = {"plain": 0.25, "alpha-1": 0.45, "alpha-10": 0.85}
 

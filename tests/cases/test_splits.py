@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from sonoprior.cases import CaseSet, CaseSetWriter, DatasetInfo, splits
-from sonoprior.cases.splits import hold_out, k_fold, label_fraction, merged_groups, strata_with_marks
+from sonoprior.cases.splits import (
+    cross_evaluation,
+    label_fraction,
+    merged_groups,
+    single_split,
+    strata_with_marks,
+)
 from sonoprior.core.errors import DataError
 
 PARTS = ("train", "validation", "test")
@@ -39,9 +45,9 @@ def check_split(split, labels, groups):
 
 @settings(deadline=None, max_examples=40)
 @given(grouped_cases(), st.integers(0, 1000))
-def test_hold_out_cuts_no_group_and_keeps_the_sizes(cases, seed):
+def test_single_split_cuts_no_group_and_keeps_the_sizes(cases, seed):
     labels, groups = cases
-    split = hold_out(labels, groups, (0.6, 0.2, 0.2), seed)
+    split = single_split(labels, groups, (0.6, 0.2, 0.2), seed)
     check_split(split, labels, groups)
     for part, share in zip(PARTS, (0.6, 0.2, 0.2), strict=True):
         assert abs(len(split[part]) - share * len(labels)) <= 6
@@ -49,9 +55,9 @@ def test_hold_out_cuts_no_group_and_keeps_the_sizes(cases, seed):
 
 @settings(deadline=None, max_examples=25)
 @given(grouped_cases(), st.integers(2, 5), st.integers(0, 1000))
-def test_k_fold_cuts_no_group_and_tests_each_case_once(cases, folds, seed):
+def test_cross_evaluation_cuts_no_group_and_tests_each_case_once(cases, folds, seed):
     labels, groups = cases
-    parts = k_fold(labels, groups, folds, 0.2, seed)
+    parts = cross_evaluation(labels, groups, folds, 0.2, seed)
     for split in parts:
         check_split(split, labels, groups)
     assert sorted(np.concatenate([split["test"] for split in parts])) == list(range(len(labels)))
@@ -61,7 +67,7 @@ def test_k_fold_cuts_no_group_and_tests_each_case_once(cases, folds, seed):
 @given(grouped_cases(), st.lists(st.floats(0.01, 1), min_size=2, max_size=5), st.integers(0, 1000))
 def test_fractions_are_nested_and_cut_no_group(cases, fractions, seed):
     labels, groups = cases
-    train = hold_out(labels, groups, seed=0)["train"]
+    train = single_split(labels, groups, seed=0)["train"]
     kept = [set(label_fraction(train, labels, groups, fraction, seed)) for fraction in sorted(fractions)]
     for smaller, larger in pairwise(kept):
         assert smaller <= larger
@@ -73,10 +79,10 @@ def test_fractions_are_nested_and_cut_no_group(cases, fractions, seed):
 
 def test_without_groups_every_class_is_as_exact_as_it_can_be():
     labels = np.repeat([0, 1, 2], [350, 168, 106])
-    split = hold_out(labels, np.arange(624), (0.7, 0.1, 0.2), 0)
+    split = single_split(labels, np.arange(624), (0.7, 0.1, 0.2), 0)
     for part, share in zip(PARTS, (0.7, 0.1, 0.2), strict=True):
         assert np.abs(np.bincount(labels[split[part]]) - share * np.array([350, 168, 106])).max() < 1
-    ours = [np.bincount(labels[split["test"]]) for split in k_fold(labels, np.arange(624), 5)]
+    ours = [np.bincount(labels[split["test"]]) for split in cross_evaluation(labels, np.arange(624), 5)]
     theirs = [np.bincount(labels[test]) for _, test in StratifiedKFold(5).split(labels, labels)]
     assert np.ptp(ours, axis=0).max() <= np.ptp(theirs, axis=0).max()
 
@@ -95,35 +101,37 @@ def test_balance_is_not_worse_than_that_of_scikit_learn():
         labels = rng.choice(6, len(groups), p=rng.dirichlet(np.full(6, 2)))
         reference = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(labels, labels, groups)
         theirs.append(imbalance([test for _, test in reference], labels))
-        ours.append(imbalance([split["test"] for split in k_fold(labels, groups, 5, seed=seed)], labels))
+        ours.append(
+            imbalance([split["test"] for split in cross_evaluation(labels, groups, 5, seed=seed)], labels)
+        )
     assert np.mean(ours) <= np.mean(theirs)
 
 
 def test_a_seed_repeats_a_split_and_another_changes_it():
     labels, groups = np.arange(90) % 3, np.arange(90) // 2
-    first, again, other = (hold_out(labels, groups, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (single_split(labels, groups, seed=seed) for seed in (1, 1, 2))
     assert all(np.array_equal(first[part], again[part]) for part in PARTS)
     assert not np.array_equal(first["test"], other["test"])
 
 
 def test_validation_is_a_share_of_what_is_not_tested():
     labels = np.repeat([0, 1, 2], 260)  # table 2.1: 5 folds, each 561 / 63 / 156
-    for split in k_fold(labels, np.arange(780), 5, 0.1):
+    for split in cross_evaluation(labels, np.arange(780), 5, 0.1):
         assert [len(split[part]) for part in PARTS] == pytest.approx([561, 63, 156], abs=2)
 
 
 def test_a_part_without_a_share_stays_empty():
     labels = np.arange(40) % 2
-    split = hold_out(labels, np.arange(40), (0.8, 0, 0.2))
+    split = single_split(labels, np.arange(40), (0.8, 0, 0.2))
     assert len(split["validation"]) == 0
     assert len(split["test"]) == 8
-    assert all(len(fold["validation"]) == 0 for fold in k_fold(labels, np.arange(40), 4, 0))
+    assert all(len(fold["validation"]) == 0 for fold in cross_evaluation(labels, np.arange(40), 4, 0))
 
 
 def test_a_rare_class_comes_into_every_part():
     labels = np.array([0] * 300 + [1] * 3)
     for seed in range(10):
-        split = hold_out(labels, np.arange(303), (0.9, 0.05, 0.05), seed)
+        split = single_split(labels, np.arange(303), (0.9, 0.05, 0.05), seed)
         assert [int((labels[split[part]] == 1).sum()) for part in PARTS] == [1, 1, 1]
 
 
@@ -134,7 +142,7 @@ def test_marks_are_spread_evenly():
     outlined[-4:] = True  # too few in the last class to be a stratum
     strata = strata_with_marks(labels, outlined)
     assert sorted(np.unique(strata)) == [0, 1, 2, 3, 4]
-    for split in k_fold(labels, np.arange(600), 5, strata=strata):
+    for split in cross_evaluation(labels, np.arange(600), 5, strata=strata):
         for label in (0, 1):
             whole = (outlined & (labels == label)).sum() / 5
             assert abs((outlined & (labels == label))[split["test"]].sum() - whole) <= 1
@@ -209,25 +217,31 @@ LABELS, GROUPS = np.arange(40) % 2, np.arange(40)
     ("split", "message"),
     [
         (
-            lambda: k_fold(np.array([0, 1, 0]), np.arange(3), 5),
+            lambda: cross_evaluation(np.array([0, 1, 0]), np.arange(3), 5),
             "5 parts need at least 5 groups .* but there are 3",
         ),
-        (lambda: k_fold(LABELS, GROUPS // 10, 5), "5 parts need at least 5 groups .* but there are 4"),
-        (lambda: hold_out(np.zeros(40, int), GROUPS), "at least two classes, but got 1"),
-        (lambda: hold_out(np.full(40, -1), GROUPS), "at least two classes, but got 0"),
-        (lambda: hold_out(LABELS, GROUPS[:3]), "labels and groups must be as many, but got 40 and 3"),
         (
-            lambda: hold_out(np.array([0] * 38 + [1] * 2), GROUPS),
+            lambda: cross_evaluation(LABELS, GROUPS // 10, 5),
+            "5 parts need at least 5 groups .* but there are 4",
+        ),
+        (lambda: single_split(np.zeros(40, int), GROUPS), "at least two classes, but got 1"),
+        (lambda: single_split(np.full(40, -1), GROUPS), "at least two classes, but got 0"),
+        (lambda: single_split(LABELS, GROUPS[:3]), "labels and groups must be as many, but got 40 and 3"),
+        (
+            lambda: single_split(np.array([0] * 38 + [1] * 2), GROUPS),
             "class 1 cannot come into each of 3 parts .* in 2;",
         ),
-        (lambda: k_fold(np.array([0] * 36 + [1] * 4), GROUPS, 5), "class 1 cannot come into each of 5 parts"),
-        (lambda: hold_out(LABELS, GROUPS, (0.5, 0.5)), r"three numbers .* but got 0\.5, 0\.5"),
-        (lambda: hold_out(LABELS, GROUPS, (0.5, 0.2, 0.2)), "add up to 1"),
-        (lambda: hold_out(LABELS, GROUPS, (0, 0.5, 0.5)), "the first above 0"),
-        (lambda: hold_out(LABELS, GROUPS, (1.2, -0.2, 0)), "three numbers from 0"),
-        (lambda: k_fold(LABELS, GROUPS, 1), "the number of folds must be at least 2, but got 1"),
         (
-            lambda: k_fold(LABELS, GROUPS, 5, 1.0),
+            lambda: cross_evaluation(np.array([0] * 36 + [1] * 4), GROUPS, 5),
+            "class 1 cannot come into each of 5 parts",
+        ),
+        (lambda: single_split(LABELS, GROUPS, (0.5, 0.5)), r"three numbers .* but got 0\.5, 0\.5"),
+        (lambda: single_split(LABELS, GROUPS, (0.5, 0.2, 0.2)), "add up to 1"),
+        (lambda: single_split(LABELS, GROUPS, (0, 0.5, 0.5)), "the first above 0"),
+        (lambda: single_split(LABELS, GROUPS, (1.2, -0.2, 0)), "three numbers from 0"),
+        (lambda: cross_evaluation(LABELS, GROUPS, 1), "the number of folds must be at least 2, but got 1"),
+        (
+            lambda: cross_evaluation(LABELS, GROUPS, 5, 1.0),
             "the fraction for validation must lie between 0 and 0.9, but got 1",
         ),
         (lambda: label_fraction(GROUPS, LABELS, GROUPS, 0), "must be above 0 and at most 1, but got 0"),

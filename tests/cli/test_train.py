@@ -44,7 +44,7 @@ def test_ctrl_c_says_how_to_go_on(tiny_recipe, blobs, tmp_path, capsys, monkeypa
         (["--fold", "3"], "fold must lie between 0 and 0, but got 3"),
         (["--seed", "-1"], "seed must be at least 0, but got -1"),
         (["--variant", "gided"], "Did you mean 'guided'?"),
-        (["--set", "split={protocol: k_fold, folds: 30}"], "30 parts need at least 30 groups"),
+        (["--set", "split={protocol: cross_evaluation, folds: 30}"], "30 parts need at least 30 groups"),
         (["--set", "split.protocol=given"], "split"),
     ],
 )

@@ -175,7 +175,7 @@ def test_runs_on_other_folds_are_never_compared(copied):
 
 
 def test_one_run_has_no_standard_deviation(small, tmp_path):
-    recipe = {**SMALL, "split": {"protocol": "hold_out"}}
+    recipe = {**SMALL, "split": {"protocol": "single_split"}}
     results = StudyResults.read(write_study(tmp_path / "study", small.case_set, recipe))
     assert np.isnan(results.outcome("plain").std)
     assert "±" not in lines(results)[0]

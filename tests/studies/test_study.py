@@ -16,7 +16,7 @@ from sonoprior.studies.workers import work_through
 from sonoprior.training.recipe_file import load_recipe
 from sonoprior.training.run import WEIGHTS, is_finished
 
-SMALL = ["training.epochs=1", "split.protocol=k_fold", "split.folds=2"]
+SMALL = ["training.epochs=1", "split.protocol=cross_evaluation", "split.folds=2"]
 
 
 def work(tell, what):

@@ -23,23 +23,58 @@ def planned(case_set, **settings):
 
 
 def test_no_group_is_cut_and_no_case_is_lost(case_set):
-    for fold in planned(case_set, protocol="k_fold", folds=3, validation=0.25):
+    for fold in planned(case_set, protocol="cross_evaluation", folds=3, validation=0.25):
         assert sorted(np.concatenate([fold[part] for part in PARTS])) == list(range(len(case_set)))
         for one, other in combinations(PARTS, 2):
             assert not set(case_set.groups()[fold[one]]) & set(case_set.groups()[fold[other]])
 
 
 def test_each_case_is_tested_once(case_set):
-    folds = planned(case_set, protocol="k_fold", folds=3)
+    folds = planned(case_set, protocol="cross_evaluation", folds=3)
     assert sorted(np.concatenate([fold["test"] for fold in folds])) == list(range(len(case_set)))
 
 
 def test_a_fraction_of_the_labels_leaves_the_measured_parts_as_they_are(case_set):
-    (whole,) = planned(case_set, protocol="hold_out")
-    (half,) = planned(case_set, protocol="hold_out", label_fraction=0.5)
+    (whole,) = planned(case_set, protocol="single_split")
+    (half,) = planned(case_set, protocol="single_split", label_fraction=0.5)
     assert set(half["train"]) < set(whole["train"])
     assert np.array_equal(half["test"], whole["test"])
     assert np.array_equal(half["validation"], whole["validation"])
+
+
+def test_a_fixed_test_part_is_the_same_in_every_fold_and_the_rest_validates_once(case_set):
+    folds = planned(case_set, protocol="fixed_test", folds=3, test=0.25)
+    assert len(folds) == 3
+    tested = folds[0]["test"]
+    assert all(np.array_equal(fold["test"], tested) for fold in folds)
+    rest = np.setdiff1d(np.arange(len(case_set)), tested)
+    assert sorted(np.concatenate([fold["validation"] for fold in folds])) == rest.tolist()
+    for fold in folds:
+        assert sorted(np.concatenate([fold["train"], fold["validation"]])) == rest.tolist()
+        for one, other in combinations(PARTS, 2):
+            assert not set(case_set.groups()[fold[one]]) & set(case_set.groups()[fold[other]])
+
+
+def test_a_fixed_test_part_is_the_own_one_of_the_set(tmp_path):
+    rows = [
+        (label, part) for part in ("train", "train", "validation", "test") for label in ("dark", "bright")
+    ]
+    case_set = small_set(tmp_path / "set", [*rows, ("dark", None)])
+    folds = planned(case_set, protocol="fixed_test", folds=3)
+    assert [fold["test"].tolist() for fold in folds] == [[6, 7]] * 3
+    assert sorted(np.concatenate([fold["validation"] for fold in folds])) == [0, 1, 2, 3, 4, 5]
+
+
+def test_near_duplicates_of_the_own_test_part_are_left_out(tmp_path):
+    rows = [
+        (label, part) for part in ("train", "train", "validation", "test") for label in ("dark", "bright")
+    ]
+    case_set = small_set(tmp_path / "set", rows)
+    groups = case_set.groups()
+    groups[0] = groups[6]
+    folds = plan_parts(SplitSettings(protocol="fixed_test", folds=2), DATA, case_set, groups)
+    assert [fold["test"].tolist() for fold in folds] == [[6, 7]] * 2
+    assert sorted(np.concatenate([fold["validation"] for fold in folds])) == [1, 2, 3, 4, 5]
 
 
 def small_set(folder, rows):
@@ -83,10 +118,29 @@ def test_one_class_to_train_with_is_refused(tmp_path):
         planned(small_set(tmp_path / "set", rows), protocol="given")
 
 
+def test_a_class_that_is_measured_but_not_trained_with_is_refused(tmp_path):
+    info = DatasetInfo(name="three", levels={"tone": ["dark", "bright", "grey"]})
+    rows = [(tone, "train") for tone in ("dark", "bright")]
+    rows += [(tone, "validation") for tone in ("dark", "bright")] + [("grey", "test")]
+    with CaseSetWriter(tmp_path / "set", info) as writer:
+        for number, (tone, part) in enumerate(rows):
+            writer.add(f"c{number}", np.full((40, 40), number, np.uint8), labels={"tone": tone}, split=part)
+    with pytest.raises(DataError, match="must hold every class that is measured, but test holds grey and"):
+        planned(CaseSet.open(tmp_path / "set"), protocol="given")
+
+
+def test_too_few_patients_for_the_folds_are_refused(tmp_path):
+    rows = [("dark", None), ("bright", None), ("dark", None)]
+    case_set = small_set(tmp_path / "set", rows)
+    for protocol in ("cross_evaluation", "fixed_test"):
+        with pytest.raises(DataError, match=r"cannot come into each of|parts need at least"):
+            planned(case_set, protocol=protocol, folds=5)
+
+
 def test_one_class_only_is_refused(tmp_path):
     case_set = small_set(tmp_path / "set", [("dark", None)] * 12)
     with pytest.raises(DataError, match="class"):
-        planned(case_set, protocol="k_fold", folds=3)
+        planned(case_set, protocol="cross_evaluation", folds=3)
 
 
 def test_near_duplicates_join_the_groups_of_two_exams(tmp_path):
@@ -105,14 +159,14 @@ def test_near_duplicates_join_the_groups_of_two_exams(tmp_path):
 
 
 def test_parts_read_back_as_they_were_written(case_set, tmp_path):
-    (parts,) = planned(case_set, protocol="hold_out")
+    (parts,) = planned(case_set, protocol="single_split")
     write_parts(tmp_path / "split.csv", case_set, parts)
     again = read_parts(tmp_path / "split.csv", case_set)
     assert all(np.array_equal(parts[part], again[part]) for part in PARTS)
 
 
 def test_a_split_of_other_cases_is_refused(case_set, tmp_path):
-    (parts,) = planned(case_set, protocol="hold_out")
+    (parts,) = planned(case_set, protocol="single_split")
     write_parts(tmp_path / "split.csv", case_set, parts)
     fewer = CaseSet.open(write_blobs(tmp_path / "fewer", cases=20))
     with pytest.raises(DataError, match=r"split\.csv names the case 'case\d\d', which .*fewer does not have"):

@@ -111,6 +111,43 @@ def test_known_keys_hold_the_settings_of_each_objective(tiny_recipe):
         ("study.variants.guided.objectives.guidance.weight=-3", "tiny.yaml, variant guided: objectives"),
         ("split.folds=1", "split.folds: input should be greater than or equal to 2, but got 1."),
         ("split={validation: 0.6, test: 0.5}", "validation and test must leave something to train with"),
+        ("study.variants.guided.split.folds=3", "the variant 'guided' may set data, model, objectives"),
+        ("study.variants.guided.split={folds: 3}", "split.label_fraction, but got 'split'; the rest must be"),
+        ("study.variants.guided.study.seeds=3", "but got 'study.seeds'"),
+        ("study.against={guided: plan}", "a variant of against must be one of plain, guided, but got 'plan'"),
+        ("study.against={guided: guided}", "against must name two variants, but got 'guided' with itself"),
+        ("study.controls={blob: guided}", "a variant of controls must be one of"),
+        ("study.curve={axis: share, lines: {plain: {0.1: plain-10}}}", "a variant of curve.lines.plain must"),
+        ("study.curve={axis: share, lines: {plain: {few: plain}}}", "study.curve.lines.plain.few"),
+        (
+            "study.contrast={column: extra.mark, kept: a, lost: a}",
+            "must be two values of extra.mark, but both",
+        ),
+        ("study.chosen={best: [{}]}", "a variant of chosen must be one of"),
+        ("study.chosen={guided: [{split.seed: 1}]}", "chosen.guided may set"),
+        ("study.chosen={guided: []}", "study.chosen.guided must have one entry, or one for each of the 1"),
+        ("study.chosen={guided: [{training.epoch: 1}]}", "variant guided: unknown key 'training.epoch'"),
+        ("tune={grid: {training.epochs: [1, 2]}}", "the key 'tune.budget' is missing"),
+        ("tune={budget: 2, grid: {training.epochs: [1, 2]}, metric: f2}", "tune.metric must be one of"),
+        (
+            "tune={budget: 2, grid: {training.epochs: [1, 1]}}",
+            "each value of training.epochs once, but got 1",
+        ),
+        ("tune={budget: 2, grid: {training.epochs: []}}", "should have at least 1 item"),
+        ("tune={budget: 2, grid: {split.folds: [3, 4]}}", "grid may set data, model"),
+        (
+            "tune={budget: 3, grid: {training.epochs: [1, 2]}}",
+            "'plain' offers 2 distinct settings for a budget",
+        ),
+        ("tune={budget: 2, grid: {training.epoch: [1, 2]}}", "tuned with {'training.epoch': 1}: unknown key"),
+        (
+            "tune={budget: 2, variants: {guided: {training.epochs: [1, 2]}}}",
+            "tune must try settings for the baseline 'plain' too",
+        ),
+        (
+            "tune={budget: 2, grid: {training.epochs: [1, 2]}, variants: {best: {}}}",
+            "a variant of tune.variants must be one of plain, guided, but got 'best'",
+        ),
         ("format=2", "format must be 1 for this version, but got 2."),
         ("training=3", "training: input should be a valid dictionary"),
         ("training.epochs", "a setting must have the form key=value, but got 'training.epochs'."),
@@ -180,6 +217,32 @@ def test_a_typo_in_the_quick_form_is_found_without_it(tiny_recipe):
     tiny_recipe.write_text(yaml.safe_dump(content))
     with pytest.raises(RecipeError, match=r"tiny\.yaml, quick form: unknown key 'training\.epoch'"):
         load_recipe(tiny_recipe)
+
+
+CHOSEN = "study.chosen={guided: [{training.epochs: 5}, {training.epochs: 6, objectives.guidance.weight: 9}]}"
+
+
+def test_a_variant_takes_what_was_chosen_for_its_fold(tiny_recipe):
+    folds = ["split.protocol=cross_evaluation", "split.folds=2"]
+    recipe = load_recipe(tiny_recipe, changes=[*folds, CHOSEN])
+    assert [take_variant(recipe, "guided", fold).training.epochs for fold in (None, 0, 1)] == [3, 5, 6]
+    assert [take_variant(recipe, "guided", fold).objectives["guidance"].weight for fold in (0, 1)] == [2, 9]
+    assert take_variant(recipe, "plain", 1) == take_variant(recipe, "plain")
+    (again := tiny_recipe.with_name("again.yaml")).write_text(as_yaml(recipe))
+    assert load_recipe(again) == recipe
+
+
+def test_a_single_choice_holds_for_every_fold(tiny_recipe):
+    recipe = load_recipe(tiny_recipe, changes=["study.chosen={plain: [{training.epochs: 5}]}"])
+    assert {take_variant(recipe, "plain", fold).training.epochs for fold in (None, 0)} == {5}
+
+
+def test_a_curve_reads_back_as_it_was_written(tiny_recipe):
+    curve = "study.curve={axis: share, lines: {plain: {0.1: plain, 1: guided}}}"
+    recipe = load_recipe(tiny_recipe, changes=[curve])
+    assert recipe.study.curve.lines == {"plain": {0.1: "plain", 1.0: "guided"}}
+    (again := tiny_recipe.with_name("again.yaml")).write_text(as_yaml(recipe))
+    assert load_recipe(again) == recipe
 
 
 def test_an_unknown_variant(tiny_recipe):

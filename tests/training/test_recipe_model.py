@@ -40,7 +40,9 @@ def test_what_describes_or_compares_does_not_decide_a_run(recipe):
     assert "training" in recipe.decisive()
 
 
-@pytest.mark.parametrize(("protocol", "count"), [("k_fold", 4), ("hold_out", 1), ("given", 1)])
+@pytest.mark.parametrize(
+    ("protocol", "count"), [("cross_evaluation", 4), ("single_split", 1), ("fixed_test", 4), ("given", 1)]
+)
 def test_number_of_splits(protocol, count):
     assert SplitSettings(protocol=protocol, folds=4).count == count
 

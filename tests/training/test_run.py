@@ -261,7 +261,7 @@ def test_guidance_without_priors_in_the_set(plan, tmp_path):
 
 def test_fewer_groups_than_folds(plan):
     with pytest.raises(DataError, match="30 parts need at least 30 groups of cases"):
-        changed_plan(plan, split={"protocol": "k_fold", "folds": 30})
+        changed_plan(plan, split={"protocol": "cross_evaluation", "folds": 30})
 
 
 @pytest.mark.parametrize("fold", [-1, 1])

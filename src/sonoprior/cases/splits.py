@@ -27,7 +27,7 @@ Split: TypeAlias = dict[str, Positions]
 """Part ("train", "validation", "test") to sorted positions of cases."""
 
 
-def hold_out(
+def single_split(
     labels: Labels,
     groups: Groups,
     fractions: Sequence[float] = (0.7, 0.1, 0.2),
@@ -53,7 +53,7 @@ def hold_out(
     return {part: np.flatnonzero(parts == number) for number, part in enumerate(SPLIT_PARTS)}
 
 
-def k_fold(
+def cross_evaluation(
     labels: Labels,
     groups: Groups,
     folds: int,
@@ -89,6 +89,57 @@ def k_fold(
     ]
 
 
+def fixed_test(
+    labels: Labels,
+    groups: Groups,
+    folds: int,
+    test: float | Positions,
+    seed: int = 0,
+    *,
+    strata: Labels | None = None,
+) -> list[Split]:
+    """As many splits as folds, all with the same test part; each other case validates in exactly one of them.
+
+    Args:
+        labels: (n,) class of each case, -1 where unknown; every class comes into every part.
+        groups: (n,) what each case belongs to; no group is cut.
+        folds: how many, at least 2.
+        test: fraction of the cases, or the positions of the test cases where they are known.
+        seed: of the order in which groups are dealt.
+        strata: (n,) what is spread evenly over the parts; the labels, if not given.
+
+    Raises:
+        DataError: as `cross_evaluation`.
+    """
+    if folds < 2:
+        raise DataError(f"the number of folds must be at least 2, but got {folds}.")
+    strata = labels if strata is None else strata
+    if isinstance(test, float):
+        shares, draw = [1 - test, test], generator(seed, "fixed test")
+        tested = _dealt(labels, groups, strata, shares, draw) == 1
+    else:
+        tested = np.isin(np.arange(len(labels)), test)
+    rest = np.flatnonzero(~tested)
+    equal, draw = [1 / folds] * folds, generator(seed, "folds")
+    fold_of = _dealt(labels[rest], groups[rest], strata[rest], equal, draw)
+    return [
+        {"train": rest[fold_of != fold], "validation": rest[fold_of == fold], "test": np.flatnonzero(tested)}
+        for fold in range(folds)
+    ]
+
+
+def own_parts(case_set: CaseSet) -> Split:
+    """The parts that the column `split` of a case set names, each possibly empty.
+
+    Raises:
+        DataError: if they cut a group.
+    """
+    column = case_set.column("split")
+    split: Split = {part: np.flatnonzero(column == part) for part in SPLIT_PARTS}
+    _check_uncut(case_set, split)
+    return split
+
+
 def given(case_set: CaseSet, validation: float = 0.0, seed: int = 0, *, level: str | None = None) -> Split:
     """The split that the case set brings in its column `split`; a case without a part is left out.
 
@@ -101,17 +152,15 @@ def given(case_set: CaseSet, validation: float = 0.0, seed: int = 0, *, level: s
     Raises:
         DataError: if the column is missing, has no training or no test cases, or cuts a group.
     """
-    column = case_set.column("split")
-    split: Split = {part: np.flatnonzero(column == part) for part in SPLIT_PARTS}
+    split = own_parts(case_set)
     for part in ("train", "test"):
         if not split[part].size:
             raise DataError(
                 f"{case_set.root}: the column 'split' must name cases for {part}, but names none."
             )
-    _check_uncut(case_set, split)
     if validation > 0 and not split["validation"].size:
         train, labels, groups = split["train"], case_set.labels(level), case_set.groups()
-        divided = hold_out(labels[train], groups[train], (1 - validation, validation, 0), seed)
+        divided = single_split(labels[train], groups[train], (1 - validation, validation, 0), seed)
         split |= {part: train[divided[part]] for part in ("train", "validation")}
     return split
 

@@ -1,6 +1,6 @@
 """Which cases train, validate and test: the recipe's protocol applied to a case set. Free of torch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.cases.duplicates import duplicate_groups
 from sonoprior.cases.splits import (
+    cross_evaluation,
+    fixed_test,
     given,
-    hold_out,
-    k_fold,
     label_fraction,
     merged_groups,
+    own_parts,
+    single_split,
     strata_with_marks,
 )
+from sonoprior.core.checks import listed
 from sonoprior.core.errors import DataError, FolderError
 from sonoprior.core.folder import whole_file
 
@@ -52,50 +55,99 @@ def plan_parts(
     Raises:
         DataError: if the cases cannot be split this way, or a part would be empty.
     """
-    labels = case_set.labels(data.level)
-    # Outlines are few: spread over the parts like a class, so that each can be measured.
-    strata = strata_with_marks(labels, case_set.outlined()).astype(np.int64)
-    folds = _protocol(split, case_set, labels, groups, strata)
-    return [_checked(_with_fraction(fold, labels, groups, strata, split), labels) for fold in folds]
+    cases = _Cases(case_set, data.level, groups)
+    return [labelled_part(split, data, case_set, groups, fold) for fold in _protocol(split, cases)]
 
 
-def _protocol(
-    split: SplitSettings,
-    case_set: CaseSet,
-    labels: Positions,
-    groups: NDArray[np.str_],
-    strata: Positions,
-) -> list[Parts]:
-    if split.protocol == "given":
-        return [given(case_set, split.validation, split.seed)]
-    if split.protocol == "hold_out":
-        fractions = (1 - split.validation - split.test, split.validation, split.test)
-        return [hold_out(labels, groups, fractions, split.seed, strata=strata)]
-    return list(k_fold(labels, groups, split.folds, split.validation, split.seed, strata=strata))
+def labelled_part(
+    split: SplitSettings, data: DataSettings, case_set: CaseSet, groups: NDArray[np.str_], fold: Parts
+) -> Parts:
+    """One fold with the share of its training cases whose labels are used.
 
+    Shares are nested: what a smaller one keeps, a larger one keeps too.
 
-def _with_fraction(
-    fold: Parts, labels: Positions, groups: NDArray[np.str_], strata: Positions, split: SplitSettings
-) -> dict[str, Positions]:
+    Raises:
+        DataError: if a part would be empty, or without a class that another part holds.
+    """
+    cases = _Cases(case_set, data.level, groups)
     kept = {part: np.asarray(fold[part], np.int64) for part in PARTS if part in fold}
     if split.label_fraction < 1:
         fraction, seed = split.label_fraction, split.seed
-        kept["train"] = label_fraction(kept["train"], labels, groups, fraction, seed, strata=strata)
-    return kept
+        kept["train"] = label_fraction(
+            kept["train"], cases.labels, groups, fraction, seed, strata=cases.strata
+        )
+    return _checked(kept, cases)
 
 
-def _checked(fold: dict[str, Positions], labels: Positions) -> dict[str, Positions]:
+class _Cases:
+    """What a protocol must know of the cases: their labels, groups and strata, (n,) each."""
+
+    def __init__(self, case_set: CaseSet, level: str | None, groups: NDArray[np.str_]) -> None:
+        self.case_set = case_set
+        self.level = level or case_set.default_level
+        self.labels: Positions = case_set.labels(self.level)
+        self.groups = groups
+        # Outlines are few: spread over the parts like a class, so that each can be measured.
+        self.strata = strata_with_marks(self.labels, case_set.outlined()).astype(np.int64)
+
+    def names(self, classes: Iterable[int]) -> str:
+        known = self.case_set.classes(self.level)
+        return listed(known[number] for number in classes)
+
+    def part(self, positions: Positions) -> tuple[Positions, NDArray[np.str_], Positions]:
+        return self.labels[positions], self.groups[positions], self.strata[positions]
+
+
+def _protocol(split: SplitSettings, cases: _Cases) -> list[Parts]:
+    labels, groups, strata = cases.labels, cases.groups, cases.strata
+    if split.protocol == "given":
+        return [given(cases.case_set, split.validation, split.seed, level=cases.level)]
+    if split.protocol == "single_split":
+        fractions = (1 - split.validation - split.test, split.validation, split.test)
+        return [single_split(labels, groups, fractions, split.seed, strata=strata)]
+    if split.protocol == "fixed_test":
+        return _fixed_test(split, cases)
+    return list(cross_evaluation(labels, groups, split.folds, split.validation, split.seed, strata=strata))
+
+
+def _fixed_test(split: SplitSettings, cases: _Cases) -> list[Parts]:
+    """One test part: the set's own with its own training and validation cases, or else a fraction."""
+    own = own_parts(cases.case_set)
+    if not own["test"].size:
+        known, test = np.arange(len(cases.labels)), split.test
+    else:
+        known = _without_what_is_tested(own, cases.groups)
+        test = np.flatnonzero(np.isin(known, own["test"]))
+    labels, groups, strata = cases.part(known)
+    folds = fixed_test(labels, groups, split.folds, test, split.seed, strata=strata)
+    return [{part: known[positions] for part, positions in fold.items()} for fold in folds]
+
+
+def _without_what_is_tested(own: Parts, groups: NDArray[np.str_]) -> Positions:
+    """All cases that a set names for a part, but for those that belong to a group of its test part."""
+    rest = np.concatenate([own["train"], own["validation"]])
+    return np.sort(np.concatenate([rest[~np.isin(groups[rest], groups[own["test"]])], own["test"]]))
+
+
+def _checked(fold: dict[str, Positions], cases: _Cases) -> dict[str, Positions]:
     """Measured parts without the cases whose label is unknown; each part with something in it."""
+    labels = cases.labels
     for part in PARTS:
         positions = fold.get(part, np.empty(0, np.int64))
         fold[part] = np.sort(positions if part == "train" else positions[labels[positions] >= 0])
         if not (labels[fold[part]] >= 0).any():
             raise DataError(f"the {part} part of the split must hold labelled cases, but it holds none.")
-    trained = np.unique(labels[fold["train"]][labels[fold["train"]] >= 0])
-    if len(trained) < 2:
+    held = {part: set(labels[fold[part]]) - {-1} for part in PARTS}
+    if len(held["train"]) < 2:
         raise DataError(
-            f"the train part of the split must hold at least 2 classes, but it holds {len(trained)}."
+            f"the train part of the split must hold at least 2 classes, but it holds {len(held['train'])}."
         )
+    for part in ("validation", "test"):
+        if unseen := held[part] - held["train"]:
+            raise DataError(
+                f"the train part of the split must hold every class that is measured, but {part} holds"
+                f" {cases.names(sorted(unseen))} and train does not."
+            )
     return fold
 
 

@@ -1,12 +1,10 @@
 """The recipe: everything that decides a training run, as one typed model. Free of torch."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     PositiveInt,
     SerializeAsAny,
@@ -23,18 +21,14 @@ from sonoprior.metrics.classification import SCALARS
 from sonoprior.models.spec import ModelSpec
 from sonoprior.objectives.settings import SETTINGS
 
+from .recipe_part import Fraction, NonNegativeFloat, PositiveFloat, RecipePart
+from .study_settings import StudySettings
+from .tune_settings import TuneSettings
+
 FORMAT = 1
-_VARIANT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+=-]*")
-NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataSettings(_Part):
+class DataSettings(RecipePart):
     """What is read of a case set.
 
     Attributes:
@@ -48,7 +42,7 @@ class DataSettings(_Part):
     priors: PriorSpec | None = None
 
 
-class ObjectiveEntry(_Part):
+class ObjectiveEntry(RecipePart):
     """One term of the loss: its type, its weight, and the settings of that type.
 
     In a recipe the settings stand beside `type` and `weight`. An objective of weight 0 is not built; for
@@ -76,14 +70,14 @@ class ObjectiveEntry(_Part):
     @classmethod
     def _typed_settings(cls, value: Any, info: ValidationInfo) -> BaseModel:
         kind = info.data.get("type")
-        return SETTINGS[kind].model_validate(value) if kind else _Part()
+        return SETTINGS[kind].model_validate(value) if kind else RecipePart()
 
     @model_serializer
     def _flat(self) -> dict[str, Any]:
         return {"type": self.type, "weight": self.weight, **self.settings.model_dump(mode="json")}
 
 
-class TrainingSettings(_Part):
+class TrainingSettings(RecipePart):
     """The optimiser, its schedule, and when to stop.
 
     Attributes:
@@ -114,22 +108,26 @@ class TrainingSettings(_Part):
         return one_of("monitor", value, sorted(SCALARS))
 
 
-class SplitSettings(_Part):
+class SplitSettings(RecipePart):
     """How cases become training, validation and test parts; no patient or exam is ever cut.
 
     Attributes:
-        protocol: "hold_out" (fractions), "k_fold" (each case is tested once), or "given" (the case set's
-            own `split` column).
-        folds: parts of a k-fold.
-        validation: fraction of all cases (hold-out), of the cases outside the test fold (k-fold), or of the
-            training part where a given split has no validation part.
-        test: fraction of all cases (hold-out).
+        protocol: as in table 2.1 of the thesis: "single_split" (fractions); "cross_evaluation" (train,
+            validation and test in every fold, so that each case is tested once); "fixed_test" (one test
+            part for all folds: the case set's own, or a fraction; the rest is divided into folds, each of
+            which validates once); or "given" (the case set's own `split` column).
+        folds: of a cross-evaluation, or of what a fixed test part leaves.
+        validation: fraction of all cases (single split), of the cases outside the test fold
+            (cross-evaluation), or of the training part where a given split has no validation part; a fixed
+            test part leaves one fold to validate with.
+        test: fraction of all cases (single split, and a fixed test part where the case set has none).
         label_fraction: fraction of the training cases whose labels are used; smaller fractions are
-            contained in larger ones.
-        keep_duplicates_together: near-duplicate images count as one group.
+            contained in larger ones. A variant of a study may have its own.
+        keep_duplicates_together: near-duplicate images count as one group. Near-duplicates of a fixed test
+            part that the case set names are left out; a given split is taken as it is.
     """
 
-    protocol: Literal["hold_out", "k_fold", "given"] = "k_fold"
+    protocol: Literal["single_split", "cross_evaluation", "fixed_test", "given"] = "cross_evaluation"
     folds: Annotated[int, Field(ge=2)] = 5
     validation: Fraction = 0.1
     test: Fraction = 0.2
@@ -149,47 +147,10 @@ class SplitSettings(_Part):
     @property
     def count(self) -> int:
         """Number of splits that the protocol makes."""
-        return self.folds if self.protocol == "k_fold" else 1
+        return self.folds if self.protocol in {"cross_evaluation", "fixed_test"} else 1
 
 
-class StudySettings(_Part):
-    """What a study compares.
-
-    Attributes:
-        baseline: the variant that the others are compared with.
-        primary: the metric of the comparison, fixed beforehand.
-        seeds: runs of each variant and fold.
-        variants: name to the settings in which it differs, as dotted keys.
-    """
-
-    baseline: str = "plain"
-    primary: str = "balanced_accuracy"
-    seeds: PositiveInt = 5
-    variants: dict[str, dict[str, Any]] = Field(default_factory=lambda: {"plain": {}}, min_length=1)
-
-    @field_validator("primary")
-    @classmethod
-    def _known_primary(cls, value: str) -> str:
-        return one_of("primary", value, sorted(SCALARS))
-
-    @field_validator("variants")
-    @classmethod
-    def _usable_names(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        for name in value:
-            if not _VARIANT_NAME.fullmatch(name):
-                raise ValueError(
-                    "a variant's name must be letters, digits, spaces and any of _ . + = -, starting with a"
-                    f" letter or digit, because it names a folder, but got '{name}'"
-                )
-        return value
-
-    @model_validator(mode="after")
-    def _baseline_is_a_variant(self) -> "StudySettings":
-        one_of("baseline", self.baseline, list(self.variants))
-        return self
-
-
-class PublishedTable(_Part):
+class PublishedTable(RecipePart):
     """Numbers that others published, shown beside ours and never mixed with them.
 
     Attributes:
@@ -205,7 +166,7 @@ class PublishedTable(_Part):
     rows: list[dict[str, str | float | None]]
 
 
-class Recipe(_Part):
+class Recipe(RecipePart):
     """Everything that decides a training run and a study of it.
 
     `quick` holds dotted keys and the values that they take in the quick form.
@@ -221,6 +182,7 @@ class Recipe(_Part):
     training: TrainingSettings = TrainingSettings()
     split: SplitSettings = SplitSettings()
     study: StudySettings = StudySettings()
+    tune: TuneSettings | None = None
     quick: dict[str, Any] = Field(default_factory=dict)
     published: list[PublishedTable] = Field(default_factory=list)
 
@@ -237,6 +199,37 @@ class Recipe(_Part):
                 "prior_guided_attribution needs priors, but data.priors is not set; give it a source and a"
                 " grouping, such as {source: outlines, grouping: one}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _chosen_for_every_fold(self) -> "Recipe":
+        for variant, entries in self.study.chosen.items():
+            if len(entries) not in {1, self.split.count}:
+                raise ValueError(
+                    f"study.chosen.{variant} must have one entry, or one for each of the {self.split.count}"
+                    f" folds, but has {len(entries)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _same_budget_for_all(self) -> "Recipe":
+        if self.tune is None:
+            return self
+        variants, baseline = self.study.variants, self.study.baseline
+        for name in self.tune.variants:
+            one_of("a variant of tune.variants", name, list(variants))
+        if not self.tune.grid_of(baseline):
+            raise ValueError(
+                f"tune must try settings for the baseline '{baseline}' too, or the others win by their"
+                " tuning, but neither tune.grid nor tune.variants names any for it"
+            )
+        for name in variants:
+            offered = self.tune.offered(name)
+            if offered < self.tune.budget:
+                raise ValueError(
+                    f"tune.budget must be spent by every variant, but '{name}' offers {offered} distinct"
+                    f" settings for a budget of {self.tune.budget}; widen its grid, or lower the budget"
+                )
         return self
 
     @property
@@ -259,7 +252,7 @@ class Recipe(_Part):
 
     def decisive(self) -> dict[str, Any]:
         """What decides a single run: the content without what only describes or compares."""
-        return self.model_dump(mode="json", exclude={"about", "study", "quick", "published"})
+        return self.model_dump(mode="json", exclude={"about", "study", "tune", "quick", "published"})
 
 
 def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -10,14 +10,23 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from sonoprior.core.checks import listed, nearest
+from sonoprior.core.checks import listed, nearest, one_of
 from sonoprior.core.errors import RecipeError
 from sonoprior.core.folder import write_text
 from sonoprior.objectives.settings import SETTINGS
 
 from .recipe import FORMAT, ObjectiveEntry, Recipe
 
-_HOLDS_DOTTED_KEYS = {("quick",): 1, ("study", "variants"): 2}
+# How many keys follow: the last of them is taken whole, dots and all.
+_HOLDS_DOTTED_KEYS = {
+    ("quick",): 1,
+    ("study", "variants"): 2,
+    ("study", "against"): 1,
+    ("study", "controls"): 1,
+    ("study", "chosen"): 1,
+    ("tune", "grid"): 1,
+    ("tune", "variants"): 2,
+}
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -39,7 +48,12 @@ def recipe_names() -> list[str]:
 
 
 def load_recipe(
-    name: str | Path, *, quick: bool = False, changes: Sequence[str] = (), variant: str | None = None
+    name: str | Path,
+    *,
+    quick: bool = False,
+    changes: Sequence[str] = (),
+    variant: str | None = None,
+    fold: int | None = None,
 ) -> Recipe:
     """A recipe by name or by the path of a YAML file, checked with all its variants.
 
@@ -48,6 +62,7 @@ def load_recipe(
         quick: take the recipe's quick form.
         changes: "dotted.key=value" each, the value in YAML; applied after `quick`.
         variant: the variant of `study.variants` whose settings to take; none leaves the recipe as it is.
+        fold: the fold for which the variant's settings were chosen, if tuning chose them fold by fold.
 
     Raises:
         RecipeError: if there is no such recipe, or it cannot be used.
@@ -63,25 +78,48 @@ def load_recipe(
         content = with_value(content, key, value)
     recipe = validated(content, where)
     for each in recipe.study.variants:
-        take_variant(recipe, each, where)
-    return recipe if variant is None else take_variant(recipe, variant, where)
+        _check_variant(recipe, each, where)
+    return recipe if variant is None else take_variant(recipe, variant, fold, where=where)
 
 
-def take_variant(recipe: Recipe, variant: str, where: str = "") -> Recipe:
-    """The recipe with the settings of one of its variants.
+def take_variant(recipe: Recipe, variant: str, fold: int | None = None, *, where: str = "") -> Recipe:
+    """The recipe with the settings of one of its variants, and what tuning chose for it.
+
+    Args:
+        recipe: with the variant.
+        variant: its name.
+        fold: from 0, for settings that were chosen fold by fold; without it only those are taken that were
+            chosen for every fold.
+        where: what messages call the recipe; its name, if not given.
 
     Raises:
         RecipeError: if the variant is unknown or its settings cannot be used.
     """
-    known = recipe.study.variants
-    if variant not in known:
-        raise RecipeError(
-            f"the variant must be one of {listed(known)}, but got '{variant}'.{nearest(variant, known)}"
-        )
+    one_of("the variant", variant, list(recipe.study.variants), RecipeError)
+    settings = recipe.study.variants[variant] | recipe.study.chosen_for(variant, fold)
+    return with_settings(recipe, settings, f"{where or recipe.name}, variant {variant}")
+
+
+def with_settings(recipe: Recipe, settings: Mapping[str, Any], where: str) -> Recipe:
+    """The recipe with some values at dotted keys.
+
+    Raises:
+        RecipeError: naming `where`, if they cannot be used.
+    """
     content = recipe.content()
-    for key, value in known[variant].items():
+    for key, value in settings.items():
         content = with_value(content, key, value)
-    return validated(content, f"{where or recipe.name}, variant {variant}")
+    return validated(content, where)
+
+
+def _check_variant(recipe: Recipe, variant: str, where: str) -> None:
+    """Whether every form of a variant can be used: as it is, as it is tuned, and as it was chosen."""
+    chosen = recipe.study.chosen.get(variant, [])
+    for fold in range(max(1, len(chosen))):
+        take_variant(recipe, variant, fold, where=where)
+    for setting in recipe.tune.tried(variant) if recipe.tune else []:
+        settings = recipe.study.variants[variant] | setting
+        with_settings(recipe, settings, f"{where}, variant {variant}, tuned with {setting}")
 
 
 def with_value(content: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:

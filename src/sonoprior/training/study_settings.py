@@ -1,0 +1,136 @@
+"""What a study asks, as it stands in a recipe before anything is trained. Free of torch."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import Field, FiniteFloat, PositiveInt, field_validator, model_validator
+
+from sonoprior.core.checks import one_of
+from sonoprior.metrics.classification import SCALARS
+
+from .recipe_part import RecipePart, settings_of_a_run
+
+_VARIANT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+=-]*")
+OF_VARIANTS = frozenset({"split.label_fraction"})
+
+
+class CurveSettings(RecipePart):
+    """A figure of the primary metric over something that variants differ in.
+
+    Attributes:
+        axis: what is drawn from left to right, in words.
+        lines: name of a line to its points: the place on the axis and the variant that stands there.
+    """
+
+    axis: str
+    lines: dict[str, dict[FiniteFloat, str]] = Field(min_length=1)
+
+
+class ContrastSettings(RecipePart):
+    """Two kinds of test cases, told apart by a column of the case set.
+
+    What a variant loses is its metric on the kept cases less its metric on the lost ones.
+
+    Attributes:
+        column: of the case set, such as `extra.mark_agrees`.
+        kept: the value of the cases on which the shortcut still holds.
+        lost: the value of those on which it does not.
+    """
+
+    column: str
+    kept: str
+    lost: str
+
+    @model_validator(mode="after")
+    def _two_kinds(self) -> "ContrastSettings":
+        if self.kept == self.lost:
+            raise ValueError(f"kept and lost must be two values of {self.column}, but both are '{self.kept}'")
+        return self
+
+
+class StudySettings(RecipePart):
+    """What a study compares.
+
+    Attributes:
+        question: one sentence that the study answers; it stands first on the result page.
+        baseline: the variant that the others are compared with.
+        primary: the metric of the comparison, fixed beforehand.
+        seeds: runs of each variant and fold.
+        variants: name to the settings in which it differs, as dotted keys. `split.label_fraction` is the
+            only key of the split among them: such a variant trains on a part of the training cases, and
+            what a smaller fraction keeps, a larger one keeps too.
+        against: a variant to another one that it is compared with instead of the baseline.
+        controls: a variant that is a control to the variant that it controls.
+        curve: a figure over something that variants differ in.
+        contrast: what is lost from one kind of test cases to the other.
+        chosen: a variant to the settings that tuning chose for it, as dotted keys, one entry a fold; a
+            single entry holds for every fold. Written by `sonoprior tune`.
+    """
+
+    question: str = ""
+    baseline: str = "plain"
+    primary: str = "balanced_accuracy"
+    seeds: PositiveInt = 5
+    variants: dict[str, dict[str, Any]] = Field(default_factory=lambda: {"plain": {}}, min_length=1)
+    against: dict[str, str] = Field(default_factory=dict)
+    controls: dict[str, str] = Field(default_factory=dict)
+    curve: CurveSettings | None = None
+    contrast: ContrastSettings | None = None
+    chosen: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
+
+    @field_validator("primary")
+    @classmethod
+    def _known_primary(cls, value: str) -> str:
+        return one_of("primary", value, sorted(SCALARS))
+
+    @field_validator("variants")
+    @classmethod
+    def _usable_variants(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, settings in value.items():
+            if not _VARIANT_NAME.fullmatch(name):
+                raise ValueError(
+                    "a variant's name must be letters, digits, spaces and any of _ . + = -, starting with a"
+                    f" letter or digit, because it names a folder, but got '{name}'"
+                )
+            settings_of_a_run(f"the variant '{name}'", settings, OF_VARIANTS)
+        return value
+
+    @model_validator(mode="after")
+    def _names_are_variants(self) -> "StudySettings":
+        one_of("baseline", self.baseline, list(self.variants))
+        self._check_pairs("against", self.against)
+        self._check_pairs("controls", self.controls)
+        for line, points in (self.curve.lines if self.curve else {}).items():
+            self._check_names(f"a variant of curve.lines.{line}", list(points.values()))
+        self._check_names("a variant of chosen", list(self.chosen))
+        for name, entries in self.chosen.items():
+            for entry in entries:
+                settings_of_a_run(f"chosen.{name}", entry)
+        return self
+
+    def _check_pairs(self, key: str, pairs: Mapping[str, str]) -> None:
+        for name, other in pairs.items():
+            self._check_names(f"a variant of {key}", [name, other])
+            if name == other:
+                raise ValueError(f"{key} must name two variants, but got '{name}' with itself")
+
+    def _check_names(self, what: str, names: Sequence[str]) -> None:
+        for name in names:
+            one_of(what, name, list(self.variants))
+
+    def compared_with(self, variant: str) -> str:
+        """The variant that another one is compared with: the baseline, if nothing else is said."""
+        return self.against.get(variant, self.baseline)
+
+    def chosen_for(self, variant: str, fold: int | None = None) -> dict[str, Any]:
+        """What tuning chose for a variant on a fold, as dotted keys; nothing if it was not tuned.
+
+        Args:
+            variant: its name.
+            fold: from 0; none asks for what holds for every fold, and settings chosen fold by fold do not.
+        """
+        entries = self.chosen.get(variant, [])
+        if len(entries) == 1:
+            return entries[0]
+        return entries[fold] if entries and fold is not None else {}
