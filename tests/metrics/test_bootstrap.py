@@ -6,6 +6,7 @@ import pytest
 
 from sonoprior.core.errors import DataError, SonopriorError
 from sonoprior.metrics import SCALARS, Interval, Mean, Pair, Sample, averaged, interval, paired_difference
+from sonoprior.metrics.bootstrap import Resampled, resampled, resampled_difference
 
 
 def simulated(rng, groups: int, size: int, shared: float):
@@ -130,6 +131,41 @@ def test_equal_models_differ_by_nothing():
     labels, probabilities = rng.integers(0, 2, 30), two_columns(rng.random(30))
     pair = Pair(np.arange(30), (labels,), probabilities, probabilities)
     assert paired_difference(SCALARS["accuracy"], [pair]) == (0, 0, 0)
+
+
+def test_p_is_small_where_the_interval_leaves_zero_out():
+    rng = np.random.default_rng(12)
+    for gain in (0.0, 0.1, 0.2, 0.3):
+        found = resampled_difference(np.mean, [pair_of(rng, range(15), gain)], samples=500)
+        assert found.interval().excludes_zero == (found.p() < 0.05) or abs(found.p() - 0.05) < 0.01
+
+
+def test_p_by_hand():
+    drawn = np.array([-1.0, 0.0, *np.ones(17), np.nan])
+    assert Resampled(0.8, drawn, 5).p() == pytest.approx(2 * 3 / 20)
+    assert Resampled(0.8, np.ones(99), 5).p() == pytest.approx(0.02)
+    assert Resampled(0.0, np.zeros(99), 5).p() == 1
+    assert np.isnan(Resampled(0.8, drawn, 1).p())
+
+
+def test_a_ratio_is_taken_draw_by_draw():
+    rng = np.random.default_rng(13)
+    names, above, below = rng.integers(0, 9, 40), rng.random(40), 1 + rng.random(40)
+    whole = [resampled(Mean(), [Sample(names, (values,))], samples=300) for values in (above, below)]
+    found = whole[0].ratio(whole[1])
+    assert found.value == pytest.approx(above.mean() / below.mean())
+
+    def ratio(first, second):
+        return first.mean() / second.mean()
+
+    assert found.interval() == pytest.approx(interval(ratio, names, above, below, samples=300))
+
+
+def test_a_ratio_of_other_draws_is_refused_and_one_over_zero_is_not_defined():
+    zero, other = Resampled(0.0, np.zeros(3), 2), Resampled(1.0, np.ones(4), 2)
+    assert np.isnan(Resampled(1.0, np.ones(3), 2).ratio(zero).interval()).all()
+    with pytest.raises(DataError, match="numbers with the same draws, but got 3 of 2 groups and 4 of 2"):
+        zero.ratio(other)
 
 
 def test_repeating_a_seed_does_not_narrow_the_interval():

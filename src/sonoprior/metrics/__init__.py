@@ -2,9 +2,12 @@
 
 from .bootstrap import Interval, Mean, Pair, Sample, averaged, interval, paired_difference
 from .classification import SCALARS, Scalar, classification
+from .corrected_t import CorrectedT, corrected_t
+from .several import holm
 
 __all__ = [
     "SCALARS",
+    "CorrectedT",
     "Interval",
     "Mean",
     "Pair",
@@ -12,6 +15,8 @@ __all__ = [
     "Scalar",
     "averaged",
     "classification",
+    "corrected_t",
+    "holm",
     "interval",
     "paired_difference",
 ]

@@ -54,6 +54,63 @@ class Weighted(Protocol):
 Statistic = Weighted | Callable[..., float]
 
 
+@dataclass(frozen=True)
+class Resampled:
+    """A number, and what it would have been with other draws of groups.
+
+    Attributes:
+        value: of the cases as they are.
+        drawn: (samples,) of each resample, NaN where it is not defined.
+        groups: how many groups were drawn from.
+    """
+
+    value: float
+    drawn: Floats
+    groups: int
+
+    @property
+    def tells(self) -> bool:
+        """Whether there is enough to say how sure the number is."""
+        return self.groups >= 2 and 2 * int((~np.isnan(self.drawn)).sum()) >= len(self.drawn)
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """The percentile interval; NaN bounds where the resamples do not tell."""
+        within("level", level, 0.0, 1.0)
+        if not self.tells:
+            return Interval(self.value, float("nan"), float("nan"))
+        low, high = np.nanquantile(self.drawn, [(1 - level) / 2, (1 + level) / 2])
+        return Interval(self.value, float(low), float(high))
+
+    def p(self) -> float:
+        """Two-sided p against zero: 1 minus the level of the widest interval that leaves zero out.
+
+        Twice the share of resamples on the rarer side of zero, at least 2 / (samples + 1): no resample is
+        never no chance (Davison and Hinkley, Bootstrap methods and their application, 1997, section 4.2).
+        """
+        if not self.tells:
+            return float("nan")
+        rarer = min((self.drawn <= 0).sum(), (self.drawn >= 0).sum())
+        return min(1.0, 2 * (1 + int(rarer)) / (1 + int((~np.isnan(self.drawn)).sum())))
+
+    def ratio(self, other: "Resampled") -> "Resampled":
+        """This number over another that was drawn with the same groups and seed.
+
+        Raises:
+            DataError: if the other has another number of groups or of resamples.
+        """
+        if (self.groups, len(self.drawn)) != (other.groups, len(other.drawn)):
+            raise DataError(
+                f"a ratio must be of numbers with the same draws, but got {len(self.drawn)} of {self.groups}"
+                f" groups and {len(other.drawn)} of {other.groups}."
+            )
+        return Resampled(float(_over(self.value, other.value)), _over(self.drawn, other.drawn), self.groups)
+
+
+def _over(above: ArrayLike, below: ArrayLike) -> Floats:
+    above, below = np.asarray(above, np.float64), np.asarray(below, np.float64)
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below != 0)
+
+
 class Mean:
     """The mean of values (n,), of those that are defined (not NaN)."""
 
@@ -165,8 +222,15 @@ def paired_difference(
     Raises:
         DataError: if there is no pair, or the arrays of one do not have the same number of cases.
     """
+    return resampled_difference(statistic, pairs, samples, seed).interval(level)
+
+
+def resampled_difference(
+    statistic: Statistic, pairs: Sequence[Pair], samples: int = 1000, seed: int = 0
+) -> Resampled:
+    """What `paired_difference` makes its interval of."""
     taken = [Sample(pair.groups, (*pair.shared, pair.treated, pair.baseline)) for pair in pairs]
-    return averaged(_Difference(statistic), taken, samples, seed, level)
+    return resampled(_Difference(statistic), taken, samples, seed)
 
 
 def averaged(
@@ -199,7 +263,11 @@ def averaged(
     Raises:
         DataError: if there is no run, or the arrays of one do not have the same number of cases.
     """
-    within("level", level, 0.0, 1.0)
+    return resampled(statistic, runs, samples, seed).interval(level)
+
+
+def resampled(statistic: Statistic, runs: Sequence[Sample], samples: int = 1000, seed: int = 0) -> Resampled:
+    """What `averaged` makes its interval of; the same groups and seed give the same draws."""
     if not runs:
         raise DataError("an interval over runs needs at least one run, but got none.")
     checked = [_checked(run) for run in runs]
@@ -211,7 +279,7 @@ def averaged(
         _mean([_resampled(statistic, counts[:, place], arrays) for place, arrays in placed])
         for counts in _draws(len(names), most, samples, seed)
     ]
-    return _bounds(float(value), np.concatenate(drawn), len(names), level)
+    return Resampled(float(value), np.concatenate(drawn), len(names))
 
 
 def _checked(run: Sample) -> tuple[Array, tuple[Array, ...]]:
@@ -253,11 +321,3 @@ def _mean(values: Sequence[Any]) -> Floats:
     count = defined.sum(axis=0)
     total = np.where(defined, stacked, 0.0).sum(axis=0)
     return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
-
-
-def _bounds(value: float, drawn: Floats, groups: int, level: float) -> Interval:
-    defined = drawn[~np.isnan(drawn)]
-    if groups < 2 or len(defined) < len(drawn) / 2:
-        return Interval(value, float("nan"), float("nan"))
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high))
