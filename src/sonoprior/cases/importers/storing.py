@@ -1,22 +1,41 @@
 """Reading, checking and writing what an importer found."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sonoprior.cases.annotations import check_place
 from sonoprior.cases.cells import EMPTY
-from sonoprior.cases.images import SMALLEST_SIDE, check_shape, read_grey, read_mask
+from sonoprior.cases.images import SMALLEST_SIDE, Grey, check_shape, read_grey, read_mask
 from sonoprior.cases.info import DatasetInfo
-from sonoprior.cases.writer import CaseSetWriter
+from sonoprior.cases.writer import CaseSetWriter, Outline
 from sonoprior.core.errors import DataError
 from sonoprior.core.progress import track
 
-from .findings import Findings, Found, LeftOut
+from .findings import Drawing, Findings, Found, LeftOut, Picture, Shading, Shape
 
 _Item = TypeVar("_Item")
-_Shape = tuple[int, int]
+_Checked = TypeVar("_Checked")
+
+
+@dataclass(frozen=True)
+class _Usable:
+    """What of a case can be used, as the writer takes it."""
+
+    found: Found
+    image: Path | Grey
+    outlines: dict[str, Outline]
+    maps: dict[str, Path | Grey]
+    columns: dict[str, str]
+
+    @property
+    def outlined(self) -> str:
+        """Whether any outline is "drawn", all are "empty", or all are "absent"."""
+        if not self.outlines:
+            return "absent"
+        empty = all(isinstance(outline, str) for outline in self.outlines.values())
+        return "empty" if empty else "drawn"
 
 
 @dataclass
@@ -37,13 +56,12 @@ class ImportReport:
     outlines: dict[str, int] = field(default_factory=lambda: {"drawn": 0, "empty": 0, "absent": 0})
     left_out: list[LeftOut] = field(default_factory=list)
 
-    def count(self, case: Found) -> None:
-        """Count a case that came in."""
+    def count(self, labels: Mapping[str, str], outlined: str) -> None:
+        """Count a case that came in, by its classes and the state of its outlines."""
         self.cases += 1
-        for level, name in case.labels.items():
+        for level, name in labels.items():
             self.classes[level][name] += 1
-        drawn = any(case.outlines.values())
-        self.outlines["drawn" if drawn else "empty" if case.outlines else "absent"] += 1
+        self.outlines[outlined] += 1
 
 
 def import_cases(findings: Findings, out: Path, *, strict: bool = False) -> ImportReport:
@@ -71,7 +89,7 @@ def import_cases(findings: Findings, out: Path, *, strict: bool = False) -> Impo
             _leave_out(faults, report, strict)
             if case is not None:
                 _add(case, writer)
-                report.count(case)
+                report.count(case.found.labels, case.outlined)
         if not report.cases:
             first = report.left_out[0].reason if report.left_out else "there are none."
             raise DataError(f"none of the images of {report.name} can be used; the first: {first}")
@@ -84,16 +102,16 @@ def _leave_out(faults: Sequence[LeftOut], report: ImportReport, strict: bool) ->
     report.left_out.extend(faults)
 
 
-def _add(case: Found, writer: CaseSetWriter) -> None:
-    outlines = {zone: list(paths) or EMPTY for zone, paths in case.outlines.items()}
-    columns: dict[str, Any] = dict(case.columns)
-    writer.add(case.case, case.image, labels=case.labels, outlines=outlines, maps=case.maps, **columns)
+def _add(case: _Usable, writer: CaseSetWriter) -> None:
+    found = case.found
+    columns: dict[str, Any] = case.columns
+    writer.add(found.case, case.image, labels=found.labels, outlines=case.outlines, maps=case.maps, **columns)
 
 
-def _checked(found: Found, info: DatasetInfo) -> tuple[Found | None, list[LeftOut]]:
+def _checked(found: Found, info: DatasetInfo) -> tuple[_Usable | None, list[LeftOut]]:
     """The case without what cannot be used, None if that is its image; and what it lost."""
     try:
-        shape = _shape_of(found.image)
+        image, shape = _image_of(found.image)
     except DataError as error:
         return None, [LeftOut(str(found.image), str(error))]
     faults: list[LeftOut] = []
@@ -102,17 +120,17 @@ def _checked(found: Found, info: DatasetInfo) -> tuple[Found | None, list[LeftOu
         check_place(column, cell, info, shape, f"case '{found.case}', column '{column}'")
         return cell
 
-    outlines = _usable(found, found.outlines, lambda _, paths: _drawn(paths, shape), faults)
-    maps = _usable(found, found.maps, lambda _, path: _of_shape(path, shape), faults)
+    outlines = _usable(found, found.outlines, lambda _, drawn: _drawn(drawn, shape), faults)
+    maps = _usable(found, found.maps, lambda _, made: _of_shape(made, shape), faults)
     columns = _usable(found, found.columns, place, faults)
-    return replace(found, outlines=outlines, maps=maps, columns=columns), faults
+    return _Usable(found, image, outlines, maps, columns), faults
 
 
 def _usable(
-    case: Found, items: Mapping[str, _Item], check: Callable[[str, _Item], _Item], faults: list[LeftOut]
-) -> dict[str, _Item]:
+    case: Found, items: Mapping[str, _Item], check: Callable[[str, _Item], _Checked], faults: list[LeftOut]
+) -> dict[str, _Checked]:
     """The items that pass a check, as it returns them; the others become faults."""
-    kept: dict[str, _Item] = {}
+    kept: dict[str, _Checked] = {}
     for name, item in items.items():
         try:
             kept[name] = check(name, item)
@@ -121,20 +139,27 @@ def _usable(
     return kept
 
 
-def _shape_of(image: Path) -> _Shape:
-    height, width = read_grey(image).shape
+def _image_of(image: Path | Picture) -> tuple[Path | Grey, Shape]:
+    """What is stored, a file as it is and anything else as its pixels; and its (H, W)."""
+    pixels = read_grey(image) if isinstance(image, Path) else image.read()
+    height, width = pixels.shape
     if min(height, width) < SMALLEST_SIDE:
         smallest = f"{SMALLEST_SIDE} x {SMALLEST_SIDE}"
         raise DataError(f"{image} must have at least {smallest} pixels, but has {width} x {height}.")
-    return height, width
+    return image if isinstance(image, Path) else pixels, (height, width)
 
 
-def _drawn(paths: Sequence[Path], shape: _Shape) -> Sequence[Path]:
-    """The files of an outline; none of them if all are black, which is an empty outline."""
-    masks = [read_mask(path, shape) for path in paths]
-    return paths if any(mask.any() for mask in masks) else []
+def _drawn(drawn: Sequence[Path] | Drawing, shape: Shape) -> Outline:
+    """The files of an outline, or what was drawn; the mark of an empty one if all of it is black."""
+    if isinstance(drawn, Sequence):
+        masks = [read_mask(path, shape) for path in drawn]
+        return drawn if any(mask.any() for mask in masks) else EMPTY
+    mask = drawn(shape)
+    return mask if mask.any() else EMPTY
 
 
-def _of_shape(path: Path, shape: _Shape) -> Path:
-    check_shape(path, read_grey(path).shape, shape)
-    return path
+def _of_shape(made: Path | Shading, shape: Shape) -> Path | Grey:
+    if not isinstance(made, Path):
+        return made(shape)
+    check_shape(made, read_grey(made).shape, shape)
+    return made
