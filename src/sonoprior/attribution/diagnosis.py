@@ -28,6 +28,7 @@ class Diagnosis:
         guided: whether the loss can be differentiated through the attribution.
         reason: why not.
         before_max_pool: whether the map is read by a max-pool before anything else.
+        unread: whether the outputs do not depend on the map at all.
     """
 
     channels: int
@@ -36,6 +37,7 @@ class Diagnosis:
     guided: bool
     reason: str
     before_max_pool: bool
+    unread: bool
 
     def warnings(self, method: Method) -> list[str]:
         """What makes guidance degenerate at this tap, in sentences."""
@@ -50,6 +52,11 @@ class Diagnosis:
             found.append(
                 "the tap stands directly before a max-pool, where most of the attribution is zero by"
                 " construction and cannot resemble a prior; use an earlier or a later tap."
+            )
+        if self.unread:
+            found.append(
+                "the outputs do not depend on the tapped map (after the last block of a vision transformer"
+                " its class token alone is read), so that its attribution is zero; use an earlier tap."
             )
         if self.size[0] * self.size[1] < 9:
             found.append(
@@ -76,22 +83,24 @@ def diagnose(model: nn.Module, tap: Tap, images: Tensor) -> Diagnosis:
         with tap.capture(model) as captured, watch:
             model(images)
         _, channels, height, width = captured.features.shape
-    reason = _why_not_guided(model, tap, images, head)
+    reason, unread = _tried(model, tap, images, head)
     pooled = watch.reads_max_pool(captured.features)
-    return Diagnosis(channels, (height, width), head, not reason, reason, pooled)
+    return Diagnosis(channels, (height, width), head, not reason, reason, pooled, unread)
 
 
-def _why_not_guided(model: nn.Module, tap: Tap, images: Tensor, head: str | None) -> str:
+def _tried(model: nn.Module, tap: Tap, images: Tensor, head: str | None) -> tuple[str, bool]:
+    """Why the tap cannot be guided, empty if it can; and whether its gradient is zero everywhere."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     with inference(model), torch.enable_grad():
         logits, guided = guided_pass(model, tap, images, closed_head=head)
         try:
-            torch.autograd.grad(guided.attribute(logits).square().sum(), parameters, allow_unused=True)
+            maps = guided.attribute(logits, method="grad")
+            torch.autograd.grad(maps.square().sum(), parameters, allow_unused=True)
         except RuntimeError as error:
             if "derivative" not in str(error):
                 raise
-            return str(error)
-    return ""
+            return str(error), False
+    return "", not maps.any()
 
 
 class _FirstReaders(TorchFunctionMode):

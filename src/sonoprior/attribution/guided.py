@@ -1,12 +1,13 @@
 """A forward pass that can be asked, on the graph, what its outputs looked at."""
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from sonoprior.models.taps import Tap, inference
+from sonoprior.models.taps import Captured, Tap, inference
 
 from .gradients import Method, Target, attribution, target_weights
 from .operators import AttributedOperators, Pass
@@ -24,7 +25,7 @@ class GuidedPass:
     def __init__(
         self, model: nn.Module, tap: Tap, images: Tensor, batch_norm: BatchNorm, closed_head: str | None
     ) -> None:
-        self.features: Tensor
+        self._captured: Captured
         self._model, self._tap, self._images = model, tap, images
         self._batch_norm: BatchNorm = batch_norm
         self._closed_head = closed_head
@@ -37,11 +38,17 @@ class GuidedPass:
             def enter_tail() -> None:
                 if self._closed_head is None:
                     tail.enter_context(AttributedOperators(self._state))
+                    tail.enter_context(_attention_with_two_derivatives())
 
             with self._tap.capture(self._model, then=enter_tail) as captured:
                 logits = self._model(self._images)
-        self.features = captured.features
+        self._captured = captured
         return logits
+
+    @property
+    def features(self) -> Tensor:
+        """The tapped features (B, C, h, w)."""
+        return self._captured.features
 
     def attribute(
         self,
@@ -94,7 +101,8 @@ class GuidedPass:
 
     def _replayed_gradient(self, weights: Tensor, features: Tensor, rows: Tensor) -> Tensor:
         """The tail once more on the same features, as it runs at inference."""
-        logits = replay(self._model, self._tap, self._images[rows], features)
+        output = self._captured.output(features, rows)
+        logits = replay(self._model, self._tap, self._images[rows], output)
         return _differentiate(logits, features, weights)
 
 
@@ -102,8 +110,16 @@ def _differentiate(logits: Tensor, features: Tensor, seed: Tensor) -> Tensor:
     return torch.autograd.grad(logits, features, seed, create_graph=True)[0]
 
 
-def replay(model: nn.Module, tap: Tap, images: Tensor, features: Tensor) -> Tensor:
-    """The logits that the tail gives to these features in eval mode, on the graph from the features.
+def _attention_with_two_derivatives() -> AbstractContextManager[object]:
+    """Attention written out, for the forward pass of a tail and for nothing else.
+
+    The fused kernels, which torch takes by itself, have a first derivative only.
+    """
+    return sdpa_kernel(SDPBackend.MATH)
+
+
+def replay(model: nn.Module, tap: Tap, images: Tensor, output: Tensor) -> Tensor:
+    """The logits that the tail gives to an output of the tapped layer in eval mode, on the graph from it.
 
     The layers before the tap run too, without a graph, and their result is put aside: a module is a black
     box that can only be run whole.
@@ -112,14 +128,15 @@ def replay(model: nn.Module, tap: Tap, images: Tensor, features: Tensor) -> Tens
         model: the model.
         tap: whose output is replaced.
         images: (n, 1, H, W), any of the right shape.
-        features: (n, C, h, w).
+        output: (n, C, h, w), or tokens (n, N, C).
     """
 
-    def substitute(_layer: nn.Module, _inputs: object, _output: object) -> Tensor:
+    def substitute(_layer: nn.Module, _inputs: object, _original: object) -> Tensor:
         torch.set_grad_enabled(mode=True)
-        return features.clone()
+        return output.clone()
 
-    with torch.enable_grad(), inference(model):  # puts back what the two lines below and the hook set
+    # `enable_grad` puts back what the two lines below and the hook set.
+    with torch.enable_grad(), inference(model), _attention_with_two_derivatives():
         handle = tap.module(model).register_forward_hook(substitute)
         try:
             torch.set_grad_enabled(mode=False)

@@ -56,7 +56,7 @@ def survey_taps(backbone: str, size: int = 224) -> list[TapSurvey]:
         raise ModelError(
             f"backbone '{backbone}' is your own and has no named taps; give a layer's path as tap."
         )
-    network, _ = build_network(ModelSpec(backbone=backbone, tap="last"), _CLASSES)
+    network, _ = build_network(ModelSpec(backbone=backbone, tap="last"), _CLASSES, size)
     images = torch.rand(2, 1, size, size, generator=torch.Generator().manual_seed(0))
     return [_survey(network, name, path, images) for name, path in list_taps(network.backbone)]
 

@@ -13,10 +13,12 @@ _STEMS = ("stem", "act1", "conv_stem", "bn1")
 def named_taps(backbone: nn.Module) -> dict[str, str]:
     """The taps that have a name of their own: "default", "last" and "stage1", "stage2", ...
 
-    The stages are the feature maps that timm names for a backbone, the stem left out. "default" is the
-    place that the method notes name: near the end and not directly before a max-pool, which is the last
-    but one stage, or, where a net is a chain of convolutions (VGG), the activation after the last but one
-    of them. A backbone that timm does not describe has no names; its taps are given by path.
+    The stages are the feature maps that timm names for a backbone, the stem left out; of a vision
+    transformer they are its blocks. "default" is the place that the method notes name: near the end and not
+    directly before a max-pool, which is the last but one stage, or, where a net is a chain of convolutions
+    (VGG), the activation after the last but one of them. Of a transformer it is the last but one block:
+    after the last one the class token alone may be read. A backbone that timm does not describe has no
+    names; its taps are given by path.
     """
     info = getattr(getattr(backbone, "feature_info", None), "info", None) or getattr(
         backbone, "feature_info", None

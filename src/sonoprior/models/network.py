@@ -47,13 +47,19 @@ class Network(nn.Module):
         return self.backbone((images - self.mean) / self.std)
 
 
-def build_network(spec: ModelSpec, classes: int) -> tuple[Network, Tap]:
+def build_network(spec: ModelSpec, classes: int, size: int | None = None) -> tuple[Network, Tap]:
     """The network that a recipe asks for, with its tap.
+
+    Args:
+        spec: backbone, weights and tap.
+        classes: K, the number of logits.
+        size: the side of its images, for backbones that are built for one size (vision transformers), which
+            take their own where None.
 
     Raises:
         ModelError: if the backbone, its weights or the tap cannot be had.
     """
-    backbone = _own_module(spec, classes) if ":" in spec.backbone else _timm_module(spec, classes)
+    backbone = _own_module(spec, classes) if ":" in spec.backbone else _timm_module(spec, classes, size)
     if spec.weights not in {"none", "hub"}:
         classifier = getattr(backbone, "pretrained_cfg", {}).get("classifier")
         load_state(backbone, read_state(Path(spec.weights)), spec.weights, classifier)
@@ -68,7 +74,7 @@ def _grey(channels: tuple[float, ...] | None, otherwise: float) -> float:
     return sum(channels) / len(channels) if channels else otherwise
 
 
-def _timm_module(spec: ModelSpec, classes: int) -> nn.Module:
+def _timm_module(spec: ModelSpec, classes: int, size: int | None) -> nn.Module:
     if not timm.is_model(spec.backbone):
         close = timm.list_models(f"*{spec.backbone.split('_')[0]}*")
         raise ModelError(
@@ -82,12 +88,19 @@ def _timm_module(spec: ModelSpec, classes: int) -> nn.Module:
             num_classes=classes,
             in_chans=1,
             drop_rate=spec.dropout,
+            **_built_for(spec.backbone, size),
         )
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise ModelError(
             f"the weights of '{spec.backbone}' cannot be fetched from the hub; set model.weights to a"
             " safetensors file that you fetched elsewhere, or to 'none' to train from scratch."
         ) from error
+
+
+def _built_for(backbone: str, size: int | None) -> dict[str, Any]:
+    """The image size, as an argument for those backbones that are built for one."""
+    config = timm.get_pretrained_cfg(backbone)
+    return {"img_size": size} if size and config is not None and config.fixed_input_size else {}
 
 
 def _own_module(spec: ModelSpec, classes: int) -> nn.Module:

@@ -11,8 +11,9 @@ class ModelSpec(BaseModel):
     Attributes:
         backbone: a timm name ("regnetx_002"), or "module:callable" for your own; the callable is called
             with `num_classes` and `in_chans=1` and returns a `torch.nn.Module`.
-        tap: "last" (the last feature map), "stage1", "stage2", ... (as timm counts the stages of the
-            backbone), or the path of any submodule ("layer3.1.conv2").
+        tap: "default", "last" (the last feature map), "stage1", "stage2", ... (as timm counts the stages of
+            the backbone; the blocks of a vision transformer), or the path of any submodule
+            ("layer3.1.conv2").
         weights: "none", "hub" (needs a network), or the path of a safetensors file or a state dict.
         dropout: probability of dropping a feature before the classifier.
     """

@@ -11,16 +11,26 @@ from torch import Tensor, nn
 from sonoprior.core.checks import listed, nearest
 from sonoprior.core.errors import ModelError
 
+from .layout import Layout, layout_of
+
+
+@dataclass(frozen=True)
+class _Seen:
+    features: Tensor
+    output: Tensor
+    layout: Layout
+
 
 @dataclass
 class Captured:
     """What a tap saw in one forward pass.
 
     Attributes:
-        features: the tapped feature map, (B, C, h, w), on the graph that leads to the outputs.
+        features: the tapped feature map, (B, C, h, w), on the graph that leads to the outputs. Of a vision
+            transformer it is made of the tokens of the patches.
     """
 
-    _features: list[Tensor] = field(default_factory=list[Tensor])
+    _seen: list[_Seen] = field(default_factory=list[_Seen])
 
     @property
     def features(self) -> Tensor:
@@ -29,17 +39,25 @@ class Captured:
         Raises:
             ModelError: if the tapped layer was not called.
         """
-        if not self._features:
-            raise ModelError("the tapped layer was not called in this forward pass.")
-        return self._features[-1]
+        return self._last.features
 
-    def keep(self, features: Tensor) -> None:
-        """Remember one feature map."""
-        self._features.append(features)
+    def output(self, features: Tensor, rows: Tensor) -> Tensor:
+        """What the layer would have given with this map (n, C, h, w) for the images `rows` (n,)."""
+        return self._last.layout.output(features, self._last.output[rows])
+
+    def keep(self, features: Tensor, output: Tensor, layout: Layout) -> None:
+        """Remember one feature map, and the output that it stands in."""
+        self._seen.append(_Seen(features, output, layout))
+
+    @property
+    def _last(self) -> _Seen:
+        if not self._seen:
+            raise ModelError("the tapped layer was not called in this forward pass.")
+        return self._seen[-1]
 
 
 class Tap:
-    """A named layer of a model whose output, a feature map (B, C, h, w), is captured.
+    """A named layer of a model whose output, a feature map or the tokens of patches, is captured.
 
     The tap holds the *name* of the layer, so it serves any copy of the model (a moving average, a
     distributed replica). Capture is scoped: after it no hook stays behind, also not after an error.
@@ -71,38 +89,32 @@ class Tap:
         """Capture the tapped features of the forward passes inside the `with`.
 
         The network goes on with a clone, so that an in-place operation after the tap does not change what
-        was captured, nor what its gradient means.
+        was captured, nor what its gradient means. Tokens that belong to no patch go on as they are.
 
         Args:
             model: the model, or any copy of it.
             then: called when the layer has run, before what follows it.
 
         Raises:
-            ModelError: if the layer does not exist, or its output is not a feature map.
+            ModelError: if the layer does not exist, or its output holds no feature map.
         """
         captured = Captured()
 
         def hook(_layer: nn.Module, _inputs: Any, output: Any) -> Tensor:
-            features = _feature_map(output, self.layer)
+            layout = layout_of(model, self.layer, output)
+            features = layout.features(output)
             if torch.is_grad_enabled() and not features.requires_grad:
                 features = features.detach().requires_grad_()  # a frozen stem: the graph begins here
-            captured.keep(features)
+            captured.keep(features, output, layout)
             if then is not None:
                 then()
-            return features.clone()
+            return layout.output(features.clone(), output)
 
         handle = self.module(model).register_forward_hook(hook)
         try:
             yield captured
         finally:
             handle.remove()
-
-
-def _feature_map(output: Any, layer: str) -> Tensor:
-    if not isinstance(output, Tensor) or output.ndim != 4:
-        came = f"{tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
-        raise ModelError(f"tap '{layer}' must give a feature map (B, C, h, w), but gives {came}.")
-    return output
 
 
 def channels_and_size(model: nn.Module, tap: Tap, images: Tensor) -> tuple[int, int, int]:

@@ -6,6 +6,7 @@ from pickle import UnpicklingError
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from timm.layers.pos_embed import resample_abs_pos_embed
 from timm.models import adapt_input_conv  # pyright: ignore[reportPrivateImportUsage]
 from torch import Tensor, nn
 
@@ -41,7 +42,8 @@ def read_state(path: Path) -> State:
 def load_state(backbone: nn.Module, state: State, source: str, classifier: str | None) -> None:
     """Load weights into a backbone of one input channel.
 
-    Three input channels are summed into one, and a classifier for other classes is left out.
+    Three input channels are summed into one, the positions of patches are brought to the size of the images,
+    and a classifier for other classes is left out.
 
     Args:
         backbone: the module to fill.
@@ -53,7 +55,10 @@ def load_state(backbone: nn.Module, state: State, source: str, classifier: str |
         ModelError: if names or shapes do not fit.
     """
     own = backbone.state_dict()
-    fitted = {name: _to_channels(value, own[name]) if name in own else value for name, value in state.items()}
+    fitted = {
+        name: _to_size(name, _to_channels(value, own[name]), own[name], backbone) if name in own else value
+        for name, value in state.items()
+    }
     replaced = {
         name
         for name in own
@@ -79,3 +84,11 @@ def _to_channels(value: Tensor, own: Tensor) -> Tensor:
     """A first convolution made for colour, as the same convolution for grey."""
     is_first = value.ndim == own.ndim == 4 and (value.shape[1], own.shape[1]) == (3, 1)
     return adapt_input_conv(1, value) if is_first else value
+
+
+def _to_size(name: str, value: Tensor, own: Tensor, backbone: nn.Module) -> Tensor:
+    """A vision transformer's embedding of positions, interpolated to another number of patches."""
+    grid = getattr(getattr(backbone, "patch_embed", None), "grid_size", None)
+    if name != "pos_embed" or grid is None or value.ndim != 3 or value.shape == own.shape:
+        return value
+    return resample_abs_pos_embed(value, list(grid), num_prefix_tokens=own.shape[1] - grid[0] * grid[1])

@@ -100,7 +100,7 @@ def assemble(
     level = level_of(recipe, cache.case_set)
     classes = cache.case_set.classes(level)
     torch.manual_seed(derived_seed(seed, "weights"))
-    network, tap = build_network(recipe.model, len(classes))
+    network, tap = build_network(recipe.model, len(classes), recipe.data.size)
     train = parts["train"]
     counts = _class_counts(cache.case_set, train, level)
     priors = tuple(cache.priors) if cache.present[train].any() else ()
@@ -133,7 +133,7 @@ def preflight(recipe: Recipe, case_set: CaseSet) -> None:
     """
     level = level_of(recipe, case_set)
     spec = usable_priors(recipe, case_set)
-    network, tap = build_network(recipe.model, len(case_set.classes(level)))
+    network, tap = build_network(recipe.model, len(case_set.classes(level)), recipe.data.size)
     counts = _class_counts(case_set, np.arange(len(case_set)), level)
     priors = () if spec is None else tuple(prior_names(case_set, spec))
     _objectives(recipe, Context(network, tap, _example(recipe), level, counts, priors))

@@ -101,7 +101,8 @@ class Predictor:
 
     def _model(self, device: torch.device) -> Model:
         classes = self.identity["classes"]
-        network, tap = build_network(self.recipe.model.model_copy(update={"weights": "none"}), len(classes))
+        untrained = self.recipe.model.model_copy(update={"weights": "none"})
+        network, tap = build_network(untrained, len(classes), self.recipe.data.size)
         _fill(network, self.folder / WEIGHTS)
         return Model(
             network=network.to(device).eval(),

@@ -82,7 +82,7 @@ def _real(cache: Cache, positions: NDArray[np.int64], seed: int) -> _Real:
 
 
 def _drawn(maps: Maps) -> Drawn:
-    return maps.any(axis=(2, 3))
+    return maps.max(axis=(2, 3)) > 0
 
 
 def _shuffled(real: _Real) -> Maps:
