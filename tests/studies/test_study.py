@@ -5,14 +5,18 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from sonoprior.cases import CaseSet
 from sonoprior.core.errors import DataError, FolderError, ModelError, SonopriorError
 from sonoprior.studies.layout import planned_runs
-from sonoprior.studies.study import PRELOAD, prepare, run_study
+from sonoprior.studies.lock import only_trainer
+from sonoprior.studies.runs import PRELOAD, take_up
+from sonoprior.studies.study import STUDY, run_study
 from sonoprior.studies.workers import work_through
+from sonoprior.training.parts import read_parts
 from sonoprior.training.recipe_file import load_recipe
 from sonoprior.training.run import WEIGHTS, is_finished
 
@@ -109,7 +113,7 @@ def test_a_study_grows_by_seeds_and_keeps_what_is_finished(study, recipe_path, c
 
 
 def test_a_finished_study_does_nothing(study, recipe_path, case_set, monkeypatch):
-    monkeypatch.setattr("sonoprior.studies.study.work_through", pytest.fail)
+    monkeypatch.setattr("sonoprior.studies.runs.work_through", pytest.fail)
     assert run_study(load_recipe(recipe_path, changes=SMALL), case_set, study) == {}
 
 
@@ -125,7 +129,71 @@ def test_a_run_that_fails_is_reported_and_the_others_go_on(recipe_path, case_set
 def test_a_study_of_another_recipe_is_refused(study, recipe_path, case_set):
     other = load_recipe(recipe_path, changes=[*SMALL, "training.batch_size=4"])
     with pytest.raises(FolderError, match=r"holds a study that differs in training\.batch_size; name a new"):
-        prepare(other, case_set, study)
+        take_up(STUDY, other, case_set, study)
+
+
+@pytest.fixture
+def at_work(study):
+    """Another process that holds the lock of the study; whoever kills it frees the folder."""
+    code = (
+        "import sys, time; from pathlib import Path; from sonoprior.studies.lock import only_process\n"
+        "with only_process(Path(sys.argv[1])):\n print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(study)], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        yield process
+        process.kill()
+
+
+def test_two_studies_into_one_folder_are_refused(study, recipe_path, case_set, at_work):
+    recipe = load_recipe(recipe_path, changes=SMALL)
+    with pytest.raises(FolderError, match=r"another process is training in .*study; wait until it has ended"):
+        run_study(recipe, case_set, study)
+    at_work.kill()
+    at_work.wait()
+    assert run_study(recipe, case_set, study) == {}
+
+
+def test_a_run_waits_until_its_former_trainer_has_let_go(tmp_path):
+    refused = pytest.raises(FolderError, match="another process is training in")
+    with only_trainer(tmp_path / "run"), refused, only_trainer(tmp_path / "run", patience_s=0.1):
+        pytest.fail("two trainers")
+    with only_trainer(tmp_path / "run", patience_s=0.1):
+        pass
+
+
+def test_variants_with_fewer_labels_train_on_nested_parts_of_the_same_folds(recipe_path, case_set, tmp_path):
+    variants = "{plain: {}, third: {split.label_fraction: 0.3}, half: {split.label_fraction: 0.5}}"
+    recipe = load_recipe(
+        recipe_path, changes=[*SMALL, f"study.variants={variants}", "objectives.guidance.weight=0"]
+    )
+    out = tmp_path / "study"
+    assert run_study(recipe, case_set, out) == {}
+    for fold in range(2):
+        parts = {
+            name: read_parts(out / "runs" / name / f"fold{fold}-seed0" / "split.csv", case_set)
+            for name in recipe.study.variants
+        }
+        train = {name: set(of["train"]) for name, of in parts.items()}
+        assert train["third"] < train["half"] < train["plain"]
+        # Exams hold up to three cases, and none is cut.
+        assert len(train["half"]) == pytest.approx(len(train["plain"]) / 2, abs=2)
+        for name, of in parts.items():
+            outside = set(case_set.groups()[sorted(train["plain"] - train[name])])
+            assert not outside & set(case_set.groups()[of["train"]])
+            assert np.array_equal(of["test"], parts["plain"]["test"])
+
+
+def test_a_fraction_below_the_studys_own_is_a_fraction_of_all_training_cases(recipe_path, case_set, tmp_path):
+    variants = "{plain: {}, whole: {split.label_fraction: 1}}"
+    changes = [f"study.variants={variants}", "objectives.guidance.weight=0", "split.label_fraction=0.5"]
+    out = tmp_path / "study"
+    assert run_study(load_recipe(recipe_path, changes=[*SMALL, *changes]), case_set, out) == {}
+    counts = [
+        len(read_parts(out / "runs" / name / "fold0-seed0" / "split.csv", case_set)["train"])
+        for name in ("plain", "whole")
+    ]
+    assert counts[0] == pytest.approx(counts[1] / 2, abs=2)
 
 
 def test_other_cases_are_refused(study, recipe_path, tmp_path):
@@ -133,13 +201,13 @@ def test_other_cases_are_refused(study, recipe_path, tmp_path):
 
     fewer = CaseSet.open(write_blobs(tmp_path / "fewer", cases=20))
     with pytest.raises(FolderError, match=r"splits\.csv was made for other cases than those of .*fewer"):
-        prepare(load_recipe(recipe_path, changes=SMALL), fewer, study)
+        take_up(STUDY, load_recipe(recipe_path, changes=SMALL), fewer, study)
 
 
 def test_something_else_in_the_folder_is_refused(recipe_path, case_set, tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(FolderError, match="is not a study folder"):
-        prepare(load_recipe(recipe_path, changes=SMALL), case_set, tmp_path)
+        take_up(STUDY, load_recipe(recipe_path, changes=SMALL), case_set, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -163,13 +231,13 @@ def test_no_jobs(recipe_path, case_set, tmp_path):
         run_study(load_recipe(recipe_path), case_set, tmp_path / "study", jobs=0)
 
 
-STUDY = "import sys; from sonoprior.cli.main import main; main(sys.argv[1:])"
+COMMANDS = "import sys; from sonoprior.cli.main import main; main(sys.argv[1:])"
 
 
 @pytest.mark.long
 def test_a_study_that_is_killed_goes_on(recipe_path, blobs, tmp_path):
     def start(out):
-        command = [sys.executable, "-c", STUDY, "study", str(recipe_path), "--data", str(blobs)]
+        command = [sys.executable, "-c", COMMANDS, "study", str(recipe_path), "--data", str(blobs)]
         settings = ["--set", "training.epochs=6", "--out", str(out)]
         return subprocess.Popen([*command, *settings], env=os.environ | {"OMP_NUM_THREADS": "1"})
 

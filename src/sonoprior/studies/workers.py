@@ -86,10 +86,15 @@ def _in_process(sending: Connection, work: Work, arguments: tuple[Any, ...]) -> 
     try:
         work(sending.send, *arguments)
     except BaseException as error:
-        known = isinstance(error, SonopriorError)
-        sentence = str(error) if known else f"{type(error).__name__}: {error}"
-        sending.send((sentence, "" if known else traceback.format_exc()))
+        sending.send(described(error))
         raise SystemExit(1) from error
+
+
+def described(error: BaseException) -> tuple[str, str]:
+    """What to report of an error: one sentence, and the traceback if nobody foresaw it."""
+    if isinstance(error, SonopriorError):
+        return str(error), ""
+    return f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
 
 
 def _news(connection: Connection, running: dict[Connection, tuple[str, BaseProcess]]) -> Iterator[News]:

@@ -56,7 +56,8 @@ def plan_parts(
         DataError: if the cases cannot be split this way, or a part would be empty.
     """
     cases = _Cases(case_set, data.level, groups)
-    return [labelled_part(split, data, case_set, groups, fold) for fold in _protocol(split, cases)]
+    folds = [labelled_part(split, data, case_set, groups, fold) for fold in _protocol(split, cases)]
+    return [_checked(dict(fold), cases) for fold in folds]
 
 
 def labelled_part(
@@ -65,18 +66,12 @@ def labelled_part(
     """One fold with the share of its training cases whose labels are used.
 
     Shares are nested: what a smaller one keeps, a larger one keeps too.
-
-    Raises:
-        DataError: if a part would be empty, or without a class that another part holds.
     """
-    cases = _Cases(case_set, data.level, groups)
-    kept = {part: np.asarray(fold[part], np.int64) for part in PARTS if part in fold}
-    if split.label_fraction < 1:
-        fraction, seed = split.label_fraction, split.seed
-        kept["train"] = label_fraction(
-            kept["train"], cases.labels, groups, fraction, seed, strata=cases.strata
-        )
-    return _checked(kept, cases)
+    if split.label_fraction == 1:
+        return fold
+    cases, fraction = _Cases(case_set, data.level, groups), split.label_fraction
+    train = label_fraction(fold["train"], cases.labels, groups, fraction, split.seed, strata=cases.strata)
+    return {**fold, "train": train}
 
 
 class _Cases:

@@ -40,7 +40,7 @@ class Plan:
     Attributes:
         recipe: with the settings of its variant.
         case_set: where its cases come from.
-        parts: positions of its train, validation and test cases.
+        parts: positions of its train, validation and test cases; no test cases while it is tuned.
         groups: (n,) the group of every case of the set.
         variant: the name of its variant, for the record.
         fold: the number of its split, from 0.
@@ -203,7 +203,8 @@ def _train_and_measure(plan: Plan, out: Path, on: Computing, after_epoch: AfterE
         attribution=attribution_settings(recipe),
         device=on.device,
     )
-    measured_parts = {part: plan.parts[part] for part in ("validation", "test")}
+    # While it is tuned, a run has no test part.
+    measured_parts = {part: plan.parts[part] for part in ("validation", "test") if len(plan.parts[part])}
     seen = pixels(priors and priors.real)  # the error of position that a recipe adds is for training only
     write_evaluation(out, evaluate(model, seen, measured_parts, plan.groups, recipe.training.batch_size))
     # The pixels of patients have no place in a finished run, and its checkpoint no use.

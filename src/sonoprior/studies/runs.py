@@ -1,0 +1,230 @@
+"""Many runs of one recipe in one folder: planned once, trained side by side, taken up where they stopped."""
+
+import json
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sonoprior.cases.case_set import CaseSet
+from sonoprior.cases.loading.cache import Cache
+from sonoprior.core.checks import at_least, listed
+from sonoprior.core.errors import FolderError
+from sonoprior.core.folder import require, stamp, whole_folder, write_text
+from sonoprior.core.progress import bar
+from sonoprior.objectives.prior_guided_attribution import GuidanceWarning
+from sonoprior.training.assemble import preflight, usable_priors
+from sonoprior.training.loop import Fit
+from sonoprior.training.machine import choose_device
+from sonoprior.training.parts import Parts, case_groups, labelled_part, plan_parts
+from sonoprior.training.recipe import Recipe, differing_keys
+from sonoprior.training.recipe_file import load_recipe, write_recipe
+from sonoprior.training.run import Computing, Plan, is_finished, train_run
+
+from .cluster import Cluster
+from .layout import RECIPE, SPLITS, PlannedRun
+from .lock import only_process, only_trainer
+from .splits import read_splits, write_splits
+from .workers import News, Tell, work_through
+
+PRELOAD = ("sonoprior.training.run",)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a folder of runs is for.
+
+    Attributes:
+        name: how its folder is marked.
+        format: the version of its layout.
+        planned: a recipe to all its runs.
+        tested: whether the runs are measured on the test part; without it they never see the test cases.
+        compared: a recipe to what, besides the settings of its runs, must stay the same when the work is
+            taken up again.
+    """
+
+    name: str
+    format: int
+    planned: Callable[[Recipe], Sequence[PlannedRun]]
+    tested: bool
+    compared: Callable[[Recipe], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Where runs are trained.
+
+    Attributes:
+        jobs: runs at a time on this machine; the cores are divided among them.
+        device: see `choose_device`; on a cluster every worker chooses for itself.
+        cluster: the address of a dask scheduler whose workers train instead of this machine.
+    """
+
+    jobs: int = 1
+    device: str = "auto"
+    cluster: str | None = None
+
+
+def train_runs(kind: Kind, recipe: Recipe, case_set: CaseSet, out: Path, on: Machines) -> dict[str, str]:
+    """Train every run that is not finished yet.
+
+    Args:
+        kind: what the runs are for.
+        recipe: with its variants; of the same settings as what is in `out`, if anything is.
+        case_set: the cases.
+        out: the folder.
+        on: where to train.
+
+    Returns:
+        The names of the runs that failed, each with its error. The others are finished.
+
+    Raises:
+        FolderError: if `out` is something else, belongs to another recipe or other cases, or another
+            process is at work in it.
+        SonopriorError: if what a variant asks for cannot be had, before anything is written, or the
+            cluster cannot be used.
+    """
+    at_least("the number of jobs", on.jobs, 1)
+    if on.cluster is None:
+        choose_device(on.device)
+    create(kind, recipe, case_set, out)
+    with only_process(out):
+        take_up(kind, recipe, case_set, out)
+        open_runs = [run for run in kind.planned(recipe) if not is_finished(run.folder(out))]
+        if not open_runs:
+            return {}
+        build_caches(kind, recipe, case_set, out)
+        return _train(kind, recipe, case_set, out, on, open_runs)
+
+
+def create(kind: Kind, recipe: Recipe, case_set: CaseSet, out: Path) -> None:
+    """Write what is to be trained, unless the folder holds something already.
+
+    Raises:
+        SonopriorError: if what a variant asks for cannot be had.
+    """
+    if out.exists() and any(out.iterdir()):
+        return
+    variants = _different(kind, recipe)
+    for settings in variants:
+        preflight(settings, case_set)
+    with whole_folder(out) as building:
+        groups = case_groups(recipe.split, case_set, building / "cache")
+        for settings in variants:  # what one of them cannot have is said now, not when its turn has come
+            plan_parts(settings.split, settings.data, case_set, groups)
+        whole = recipe.split.model_copy(update={"label_fraction": 1.0})
+        folds = plan_parts(whole, recipe.data, case_set, groups)
+        write_splits(building / SPLITS, case_set, groups, folds if kind.tested else _without_test(folds))
+        write_recipe(building / RECIPE, recipe)
+        stamp(building, kind.name, kind.format)
+
+
+def take_up(kind: Kind, recipe: Recipe, case_set: CaseSet, out: Path) -> None:
+    """Check that a folder holds what is to be trained, and keep what the recipe says now.
+
+    Raises:
+        FolderError: if it holds something else, naming what differs.
+    """
+    require(out, kind.name, kind.format)
+    kept = load_recipe(out / RECIPE)
+    differing = differing_keys(kept.decisive(), recipe.decisive())
+    differing += differing_keys(kind.compared(kept), kind.compared(recipe))
+    if differing:
+        raise FolderError(
+            f"{out} holds a {kind.name} that differs in {listed(differing)}; name a new folder, or use the"
+            " settings that it began with."
+        )
+    read_splits(out / SPLITS, case_set)
+    write_recipe(out / RECIPE, recipe)
+
+
+def build_caches(kind: Kind, recipe: Recipe, case_set: CaseSet, out: Path) -> None:
+    """Decode the pixels once for all runs."""
+    for settings in _different(kind, recipe):
+        priors = usable_priors(settings, case_set)
+        # Noise belongs to a seed: its run decodes for itself, and shares the real priors it is measured by.
+        Cache.build(case_set, out / "cache", size=settings.data.size, priors=priors and priors.real)
+
+
+def _different(kind: Kind, recipe: Recipe) -> list[Recipe]:
+    """The recipes of all runs, once each, but for what only the optimiser sees."""
+    found: dict[str, Recipe] = {}
+    for run in kind.planned(recipe):
+        if run.seed == 0:
+            settings = run.recipe(recipe)
+            decisive = {key: value for key, value in settings.decisive().items() if key != "training"}
+            found.setdefault(json.dumps(decisive), settings)
+    return list(found.values())
+
+
+def _without_test(folds: Sequence[Parts]) -> list[Parts]:
+    return [{**fold, "test": np.empty(0, np.int64)} for fold in folds]
+
+
+def _train(
+    kind: Kind, recipe: Recipe, case_set: CaseSet, out: Path, on: Machines, runs: Sequence[PlannedRun]
+) -> dict[str, str]:
+    out, root = out.resolve(), case_set.root.resolve()
+    folders = {run.name: run.folder(out) for run in runs}
+    epochs = {run.name: run.recipe(recipe).training.epochs for run in runs}
+    if on.cluster is not None:
+        with Cluster(on.cluster) as cluster:
+            cluster.check_sees([out, root])
+            pieces = {run.name: (out, root, run, cluster.sharing, on.device) for run in runs}
+            return _follow(cluster.work_through(pieces, train_one), epochs, folders)
+    # Of all runs, not of the open ones: what is taken up again gets the threads that it would have had.
+    workers = min(on.jobs, len(kind.planned(recipe)))
+    pieces = {run.name: (out, root, run, workers, on.device) for run in runs}
+    return _follow(work_through(pieces, train_one, workers, PRELOAD), epochs, folders)
+
+
+def train_one(tell: Tell, out: Path, case_set_root: Path, run: PlannedRun, workers: int, device: str) -> None:
+    """Train one run, in a process of its own."""
+    warnings.simplefilter("ignore", GuidanceWarning)  # whoever planned the runs has been warned already
+    case_set, recipe = CaseSet.open(case_set_root), run.recipe(load_recipe(out / RECIPE))
+    groups, folds = read_splits(out / SPLITS, case_set)
+    plan = Plan(
+        recipe=recipe,
+        case_set=case_set,
+        parts=labelled_part(recipe.split, recipe.data, case_set, groups, folds[run.fold]),
+        groups=groups,
+        variant=run.variant,
+        fold=run.fold,
+        seed=run.seed,
+    )
+
+    def after_epoch(fit: Fit) -> None:
+        tell(fit.progress.epochs)
+
+    computing = Computing(choose_device(device), workers, out / "cache")
+    with only_trainer(run.folder(out)):
+        train_run(plan, run.folder(out), computing, resume=True, after_epoch=after_epoch)
+
+
+def _follow(news: Iterator[News], epochs: Mapping[str, int], folders: Mapping[str, Path]) -> dict[str, str]:
+    """Show progress, keep the tracebacks of unforeseen errors, and return what failed."""
+    failed: dict[str, str] = {}
+    seen = dict.fromkeys(folders, 0)
+    with bar("training", sum(epochs.values())) as tick:
+        ended = 0
+        for item in news:
+            done = epochs[item.name] if item.steps is None else item.steps
+            ended += item.steps is None
+            tick(done - seen[item.name], f"{ended} of {len(folders)} runs done")
+            seen[item.name] = done
+            if item.steps is None:
+                _keep_trace(folders[item.name], item)
+            if item.error is not None:
+                failed[item.name] = item.error
+    return failed
+
+
+def _keep_trace(folder: Path, item: News) -> None:
+    path = folder.with_name(f"{folder.name}.error.txt")
+    if item.trace:
+        write_text(path, item.trace)
+    else:
+        path.unlink(missing_ok=True)
