@@ -157,12 +157,18 @@ class PublishedTable(RecipePart):
         table: its number where it was printed.
         about: data, network and protocol behind it, and what differs here.
         metric: what the numbers are.
+        alpha: which form of guidance the printed alpha belongs to, in words.
+        weights: what the networks started from.
+        split: how cases were split, and over how many runs the numbers are means.
         rows: one row a method; `variant` names ours that it belongs to, `value` is the printed mean.
     """
 
     table: str
     about: str = ""
     metric: str = "accuracy"
+    alpha: str = ""
+    weights: str = ""
+    split: str = ""
     rows: list[dict[str, str | float | None]]
 
 
