@@ -408,7 +408,5 @@ def test_landmarks_of_another_number_are_left_out(exams, tmp_path):
 
 
 def test_an_unknown_importer_names_the_nearest():
-    with pytest.raises(
-        DataError, match=r"must be one of busi, csv, folder, but got 'bussi'\. Did you mean 'busi'"
-    ):
+    with pytest.raises(DataError, match=r"must be one of .*busi, .* but got 'bussi'\. Did you mean 'busi'"):
         IMPORTERS.load("bussi")

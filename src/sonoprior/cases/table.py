@@ -38,15 +38,19 @@ def read_table(path: Path) -> pd.DataFrame:
     return _read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
 
 
-def read_csv(path: Path) -> pd.DataFrame:
+def read_csv(path: Path, separator: str = ",") -> pd.DataFrame:
     """A CSV in UTF-8 as text columns; empty cells are missing, and nothing else is.
+
+    Args:
+        path: the file.
+        separator: what stands between two cells.
 
     Raises:
         DataError: if it is missing, empty, not UTF-8, or its rows do not fit its header.
     """
     text = _utf8(path)
     try:
-        table = pd.read_csv(StringIO(text), dtype=str, keep_default_na=False, na_values=[""])
+        table = pd.read_csv(StringIO(text), sep=separator, dtype=str, keep_default_na=False, na_values=[""])
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{path} must have a header line, but is empty.") from error
     except pd.errors.ParserError as error:

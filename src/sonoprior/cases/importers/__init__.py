@@ -15,9 +15,12 @@ __all__ = ["IMPORTERS", "ImportOptions", "ImportReport", "LeftOut", "import_case
 IMPORTERS = Registry(
     "importers",
     {
+        "affectnet": "sonoprior.cases.importers.affectnet:find_cases",
         "busi": "sonoprior.cases.importers.busi:find_cases",
         "csv": "sonoprior.cases.importers.csv_table:find_cases",
+        "fetal-planes": "sonoprior.cases.importers.fetal_planes:find_cases",
         "folder": "sonoprior.cases.importers.class_folders:find_cases",
+        "rafdb": "sonoprior.cases.importers.rafdb:find_cases",
     },
     DataError,
 )
