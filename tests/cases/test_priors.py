@@ -297,3 +297,37 @@ def test_a_map_of_another_size_is_refused(cases):
 def test_a_wrong_spec_is_refused(wrong):
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         PriorSpec(**wrong)
+
+
+def test_a_coarser_form_is_made_of_the_same_outline(cases):
+    boxes, present = only(cases, 0, grouping="each", form="box")
+    assert present.tolist() == [True, True, False]
+    assert np.array_equal(boxes[0], SAC)  # a rectangle is its own box
+    heat, _ = only(cases, 1, source="maps", grouping="each", form="box")
+    assert np.array_equal(heat[0], np.ones(SHAPE))
+    points, present = only(cases, 0, grouping="each", form="point", sigma=1)
+    assert present.tolist() == [True, True, False]
+    rows, columns = np.unravel_index(points[0].argmax(), SHAPE)
+    assert (rows, columns) == (5, 8)  # the middle of rows 2 to 8, columns 3 to 14 is 5, 8.5
+    expected = gaussian_map(np.array([[8.5, 5.0]]), 1, SHAPE)
+    assert points[0] == pytest.approx(expected)
+
+
+def test_an_empty_outline_is_empty_in_every_form(cases):
+    for form in ("box", "point"):
+        maps, present = only(cases, 1, grouping={"sac": ["sac"]}, form=form)
+        assert present.tolist() == [True]
+        assert not maps.any()
+
+
+def test_a_united_coarse_prior_unites_the_coarse_parts(cases):
+    boxes, _ = only(cases, 0, form="box")
+    assert np.array_equal(boxes[0], SAC | EMBRYO)
+    points, _ = only(cases, 0, form="point", sigma=1)
+    assert points[0] == pytest.approx(gaussian_map(np.array([[8.5, 5.0], [14.5, 8.5]]), 1, SHAPE))
+
+
+@pytest.mark.parametrize("source", ["points", "landmarks"])
+def test_spots_have_no_coarser_form(source):
+    with pytest.raises(ValidationError, match=f"form must be 'given' for {source}, which have no extent"):
+        PriorSpec(source=source, form="box")

@@ -68,6 +68,24 @@ def map_areas(case_set: CaseSet, i: int, names: Sequence[str]) -> dict[str, Map]
     return areas
 
 
+def area_around(area: Map) -> Map:
+    """The filled box around what is not zero in an area (H, W); nothing where there is nothing."""
+    rows, columns = np.flatnonzero(area.any(axis=1)), np.flatnonzero(area.any(axis=0))
+    box = np.zeros_like(area)
+    if len(rows):
+        box[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = 1
+    return box
+
+
+def centre_of(area: Map) -> Spots:
+    """The centre of an area (H, W), weighted by its levels: (1, 2) x and y; (0, 2) where there is nothing."""
+    total = area.sum(dtype=np.float64)
+    if total == 0:
+        return np.zeros((0, 2))
+    across, down = area.sum(axis=0, dtype=np.float64), area.sum(axis=1, dtype=np.float64)
+    return np.array([[across @ np.arange(len(across)), down @ np.arange(len(down))]]) / total
+
+
 def point_spots(case_set: CaseSet, i: int, zones: Sequence[str]) -> dict[str, Spots]:
     """Zone to its points, (k, 2) x and y.
 

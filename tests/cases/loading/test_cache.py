@@ -275,3 +275,16 @@ def test_rows_read_back_as_numpy_wrote_them(tmp_path):
             writer.append(row)
     assert np.array_equal(np.load(tmp_path / "rows.npy", allow_pickle=False), rows)
     assert np.array_equal(open_rows(tmp_path / "rows.npy"), rows)
+
+
+def test_maps_may_be_kept_at_a_lower_resolution(sides, tmp_path):
+    whole = build(sides, tmp_path)
+    coarse = build(sides, tmp_path, priors=PriorSpec(grouping="each", resolution=0.25))
+    assert coarse.maps.shape == (6, 3, 12, 12)
+    assert np.array_equal(coarse.images, whole.images)
+    averaged = whole.maps.reshape(6, 3, 12, 4, 12, 4).mean((3, 5))
+    assert np.abs(coarse.maps.astype(float) - averaged).mean() < 8
+    # Read again, and not taken for damaged.
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    build(sides, tmp_path, priors=PriorSpec(grouping="each", resolution=0.25))
+    assert before == {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}

@@ -227,3 +227,17 @@ def test_the_threads_of_torch_are_left_alone(cache):
     before = torch.get_num_threads()
     list(Loader(cache, ALL, batch_size=4, augment=AugmentSpec()).epoch(0))
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("augment", [None, AugmentSpec()])
+def test_coarse_maps_come_at_the_size_of_the_images_and_move_with_them(sides, cache, tmp_path, augment):
+    spec = PriorSpec(grouping="each", resolution=0.3)
+    coarse = Cache.build(sides, tmp_path, size=SIZE, priors=spec)
+    pairs = [
+        next(Loader(one, [0, 5, 10], batch_size=3, sampling="order", augment=augment).epoch(0))
+        for one in (cache, coarse)
+    ]
+    assert pairs[0]["prior"].shape == pairs[1]["prior"].shape == (3, 3, SIZE, SIZE)
+    assert torch.equal(pairs[0]["image"], pairs[1]["image"])
+    assert (pairs[0]["prior"] - pairs[1]["prior"]).abs().mean() < 0.05
+    assert torch.equal(pairs[0].present["prior"], pairs[1].present["prior"])

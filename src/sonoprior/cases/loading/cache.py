@@ -31,7 +31,8 @@ class Cache:
         spec: how the priors were made; None for none.
         priors: the names of the P prior maps.
         images: uint8 (N, S, S), each image whole and centred on black.
-        maps: uint8 (M, P, S, S), 255 for 1, only for the M cases with any prior present.
+        maps: uint8 (M, P, s, s), 255 for 1, only for the M cases with any prior present; s is S, or the share
+            of it that the priors' `resolution` says.
         row: int32 (N,), the row of `maps` that belongs to a case, -1 for none.
         present: bool (N, P).
     """
@@ -108,10 +109,9 @@ def _remove(target: Path) -> None:
 
 def _write_arrays(folder: Path, source: Source) -> None:
     rows, present = [], []
-    shape = (source.side, source.side)
     with (
-        RowWriter(folder / "images.npy", shape) as images,
-        RowWriter(folder / "maps.npy", (source.priors, *shape)) as maps,
+        RowWriter(folder / "images.npy", (source.side, source.side)) as images,
+        RowWriter(folder / "maps.npy", (source.priors, source.map_side, source.map_side)) as maps,
     ):
         for pixels in source.decoded():
             images.append(pixels.image)
@@ -152,7 +152,7 @@ def _fits(arrays: Arrays, source: Source) -> bool:
     stored = arrays.row[arrays.row >= 0]
     return (
         arrays.images.shape == (cases, *square)
-        and arrays.maps.shape == (len(stored), source.priors, *square)
+        and arrays.maps.shape == (len(stored), source.priors, source.map_side, source.map_side)
         and arrays.row.shape == (cases,)
         and arrays.present.shape == (cases, source.priors)
         and np.array_equal(stored, np.arange(len(stored)))

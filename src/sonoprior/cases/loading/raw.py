@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from .batch import Batch
-from .shrink import shrink
+from .shrink import shrink, unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +21,7 @@ class RawBatch:
         repeats: (B,), how often the epoch has shown the case before.
         images: uint8 (B, 1, S, S).
         rows: int64 (m,), which of the B cases have a prior.
-        maps: uint8 (m, P, S, S), the priors of those.
+        maps: uint8 (m, P, s, s), the priors of those.
         present: bool (B, P).
         labels: by level, int64 (B,), -1 for unknown.
     """
@@ -36,7 +37,14 @@ class RawBatch:
 
 def plain(raw: RawBatch, size: int) -> Batch:
     """The batch as evaluation sees it: nothing changed, averaged over areas."""
-    return collated(raw, shrink(raw.images, size), shrink(raw.maps, size))
+    return collated(raw, shrink(raw.images, size), _brought_to(raw.maps, size))
+
+
+def _brought_to(maps: Tensor, size: int) -> Tensor:
+    """Prior maps at the training size; those kept at a lower resolution are interpolated."""
+    if maps.shape[-1] >= size or not len(maps):
+        return shrink(maps, size)
+    return interpolate(unit(maps), (size, size), mode="bilinear")
 
 
 def collated(raw: RawBatch, images: Tensor, maps: Tensor) -> Batch:

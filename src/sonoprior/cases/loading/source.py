@@ -21,7 +21,7 @@ _AHEAD = 16  # cases decoded ahead of the writing, for each thread: what bounds 
 
 
 class Pixels(NamedTuple):
-    """One case, decoded: image (S, S), maps (P, S, S) or None, present (P,)."""
+    """One case, decoded: image (S, S), maps (P, s, s) or None, present (P,)."""
 
     image: NDArray[np.uint8]
     maps: NDArray[np.uint8] | None
@@ -34,7 +34,7 @@ class Source:
 
     Attributes:
         case_set: what to decode.
-        side: of the square.
+        side: of an image's square.
         spec: how to make the priors; None for none.
         priors: how many prior maps that makes.
         seed: of the priors' error of position.
@@ -56,6 +56,11 @@ class Source:
         settings = [format_version, self.case_set.fingerprint(), self.side, spec, seed]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
+    @property
+    def map_side(self) -> int:
+        """Of a prior map's square."""
+        return self.side if self.spec is None else max(1, round(self.side * self.spec.resolution))
+
     def decode(self, case: int) -> Pixels:
         """One case, fitted into the square."""
         image = letterbox(self.case_set.read_image(case), self.side)
@@ -64,7 +69,7 @@ class Source:
         maps, present = prior_maps(self.case_set, case, self.spec, self.seed)
         if not present.any():
             return Pixels(image, None, present)
-        squares = np.stack([letterbox(map_, self.side) for map_ in maps])
+        squares = np.stack([letterbox(map_, self.map_side) for map_ in maps])
         return Pixels(image, np.rint(squares * 255).astype(np.uint8), present)
 
     def decoded(self) -> Iterator[Pixels]:
