@@ -105,7 +105,8 @@ def assemble(
     counts = _class_counts(cache.case_set, train, level)
     priors = tuple(cache.priors) if cache.present[train].any() else ()
     objectives = _objectives(recipe, Context(network, tap, _example(recipe), level, counts, priors))
-    experiment = Experiment(network, objectives).to(device)
+    # With the channels last a step of a small network takes three quarters of the time on a processor.
+    experiment = Experiment(network, objectives).to(device, memory_format=torch.channels_last)
     streams = {"labelled": _training_loader(recipe, cache, train, level, seed, device)}
     training = Training(
         network=network,

@@ -82,9 +82,10 @@ def write_tensors(path: Path, tensors: State, metadata: dict[str, str] | None = 
     Raises:
         FolderError: if it cannot be written; what was there before stays.
     """
+    plain = {name: tensor.contiguous() for name, tensor in tensors.items()}
     with whole_file(path) as temporary:
         try:
-            save_file(tensors, temporary, metadata=metadata)
+            save_file(plain, temporary, metadata=metadata)
         except SafetensorError as error:
             raise FolderError(f"cannot write {path}: {error}.") from error
 
