@@ -253,10 +253,11 @@ def _nearest_objective(place: Sequence[str], content: Mapping[str, Any]) -> str:
 
 
 def _nearest_key(place: Sequence[str], known: Iterable[str]) -> str:
-    """The hint for an unknown key: the closest one beside it, else the closest one anywhere."""
+    """The hint for an unknown key: the closest one beside it, else the closest setting anywhere."""
     keys = [tuple(key.split(".")) for key in known]
     siblings = {key[-1]: key for key in keys if key[:-1] == tuple(place[:-1])}
-    for leaves in (siblings, {key[-1]: key for key in keys}):
+    settings = {key[-1]: key for key in keys if key[0] != "published"}  # which only describes
+    for leaves in (siblings, settings):
         if close := get_close_matches(place[-1], leaves, n=1, cutoff=0.6):
             return f" Did you mean '{'.'.join(leaves[close[0]])}'?"
     return f" Known here are {listed(sorted(siblings))}." if siblings else ""
