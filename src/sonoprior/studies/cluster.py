@@ -8,7 +8,7 @@ your own, or secure it with dask's TLS settings.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from secrets import token_hex
@@ -18,9 +18,10 @@ from sonoprior.core.checks import listed
 from sonoprior.core.errors import FolderError, MissingExtraError, SonopriorError
 from sonoprior.core.folder import write_text
 
-from .workers import News, Tell, Work, described
+from .workers import News, Reports, Tell, Work, described
 
 _ANSWER_S = 10
+_START_S = 30  # of a worker, on a busy machine
 _DIED = "the workers that it ran on died one after another; perhaps memory was short"
 
 
@@ -73,11 +74,13 @@ class Cluster:
         return self._client.scheduler_info(n_workers=-1)["workers"]
 
     def _check_workers(self) -> None:
-        if not self._workers:
+        try:
+            self._client.wait_for_workers(1, timeout=_START_S)
+        except TimeoutError as error:
             raise SonopriorError(
                 f"the scheduler at {self._address} has no workers; start some with"
                 f" `dask worker {self._address} --nthreads 1`."
-            )
+            ) from error
         for address, worker in self._workers.items():
             _check_threads(address, worker["nthreads"])
 
@@ -106,7 +109,7 @@ class Cluster:
                     f" {listed(dict.fromkeys(blind))} do not; put it on a disk that all machines share."
                 )
 
-    def work_through(self, pieces: Mapping[str, tuple[Any, ...]], work: Work) -> Iterator[News]:
+    def work_through(self, pieces: Mapping[str, tuple[Any, ...]], work: Work) -> Reports:
         """Do pieces of work on the workers; see `workers.work_through`.
 
         While there are no workers it waits for new ones.
@@ -117,8 +120,8 @@ class Cluster:
         Raises:
             SonopriorError: if the scheduler is gone.
         """
-        topic, arrived = f"sonoprior-{token_hex(6)}", SimpleQueue[Any]()
-        self._client.subscribe_topic(topic, arrived.put)
+        topic, arrived = f"sonoprior-{token_hex(6)}", SimpleQueue[tuple[str, Any]]()
+        self._client.subscribe_topic(topic, lambda event: arrived.put(event[1]))
         waiting: dict[str, Any] = {}
         try:
             for name, arguments in pieces.items():
@@ -126,16 +129,23 @@ class Cluster:
                     _on_worker, topic, name, work, arguments, key=f"{topic}-{name}", pure=False
                 )
                 waiting[name] = future
-                future.add_done_callback(_announcing(arrived, name))
+                _announce(future, name, arrived)
             while waiting:
-                item = _news(self._next(arrived), waiting)
-                if item is not None:
-                    yield item
+                name, what = self._next(arrived)
+                item = _news(name, what) if name in waiting else None
+                if item is None:
+                    continue
+                if item.steps is None:
+                    del waiting[
+                        name
+                    ]  # the scheduler forgets it, and does not repeat it for a worker that dies
+                yield item
         finally:
             self._client.cancel(list(waiting.values()))
             self._client.unsubscribe_topic(topic)
 
-    def _next(self, arrived: SimpleQueue[Any]) -> Any:
+    def _next(self, arrived: SimpleQueue[tuple[str, Any]]) -> tuple[str, Any]:
+        """What comes next of a piece: its name, and what `_news` reads."""
         while True:
             try:
                 return arrived.get(timeout=_ANSWER_S)
@@ -155,30 +165,26 @@ def _check_threads(worker: str, threads: int) -> None:
         )
 
 
-def _announcing(arrived: SimpleQueue[Any], name: str) -> Callable[[Any], None]:
-    return lambda future: arrived.put((name, future))
+def _announce(future: Any, name: str, arrived: SimpleQueue[tuple[str, Any]]) -> None:
+    future.add_done_callback(lambda ended: arrived.put((name, ended)))
 
 
-def _news(message: Any, waiting: dict[str, Any]) -> News | None:
-    """What a message says of a piece that has not ended yet: an end from a future, or steps from a worker."""
-    name, what = message if len(message) == 2 and isinstance(message[0], str) else message[1]
-    if name not in waiting:
-        return None
+def _news(name: str, what: Any) -> News | None:
+    """News from what arrived: steps, the end (error, trace) that a worker reports, or a future.
+
+    A worker says itself how a piece ended, because fetching a result from a worker that has just died takes
+    dask half a minute. Only of what no worker can report does the future speak.
+    """
     if isinstance(what, int):
         return News(name, steps=what)
-    del waiting[name]
-    return _end(name, what)
-
-
-def _end(name: str, future: Any) -> News:
-    if future.status == "finished":
-        error, trace = future.result()
+    if isinstance(what, tuple | list):
+        error, trace = what
         return News(name, error=error, trace=trace)
-    if future.status == "error":
-        error = future.exception()
+    if what.status == "error":
+        error = what.exception()
         sentence = _DIED if type(error).__name__ == "KilledWorker" else described(error)[0]
         return News(name, error=sentence)
-    return News(name, error="the cluster lost it")
+    return News(name, error="the cluster has given it up") if what.status == "cancelled" else None
 
 
 def _sees(probe: str, word: str) -> bool:
@@ -187,17 +193,20 @@ def _sees(probe: str, word: str) -> bool:
     return path.is_file() and path.read_text(encoding="utf-8") == word
 
 
-def _on_worker(topic: str, name: str, work: Work, arguments: tuple[Any, ...]) -> tuple[str | None, str]:
-    """On a worker: do a piece of work; why it failed, one sentence and the traceback."""
+def _on_worker(topic: str, name: str, work: Work, arguments: tuple[Any, ...]) -> None:
+    """On a worker: do a piece of work, and report how it ended."""
     from distributed import get_worker
 
     worker: Any = get_worker()
+    error, trace = None, ""
     try:
         _check_threads(worker.address, worker.state.nthreads)
         work(_telling(worker, topic, name), *arguments)
-    except Exception as error:  # noqa: BLE001 (whatever it is, it is this piece's own failure)
-        return described(error)
-    return None, ""
+    except _NoLongerWantedError:
+        return
+    except Exception as failure:  # noqa: BLE001 (whatever it is, it is this piece's own failure)
+        error, trace = described(failure)
+    worker.log_event(topic, (name, (error, trace)))
 
 
 def _telling(worker: Any, topic: str, name: str) -> Tell:

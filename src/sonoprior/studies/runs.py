@@ -2,7 +2,8 @@
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from .cluster import Cluster
 from .layout import RECIPE, SPLITS, PlannedRun
 from .lock import only_process, only_trainer
 from .splits import read_splits, write_splits
-from .workers import News, Tell, work_through
+from .workers import News, Reports, Tell, work_through
 
 PRELOAD = ("sonoprior.training.run",)
 
@@ -145,8 +146,10 @@ def build_caches(kind: Kind, recipe: Recipe, case_set: CaseSet, out: Path) -> No
     """Decode the pixels once for all runs."""
     for settings in _different(kind, recipe):
         priors = usable_priors(settings, case_set)
-        # Noise belongs to a seed: its run decodes for itself, and shares the real priors it is measured by.
-        Cache.build(case_set, out / "cache", size=settings.data.size, priors=priors and priors.real)
+        # Every run is measured by the real priors. Noise belongs to a seed: its run decodes that for itself.
+        trained_by = [] if priors is None or priors.noise > 0 else [priors]
+        for spec in (priors and priors.real, *trained_by):
+            Cache.build(case_set, out / "cache", size=settings.data.size, priors=spec)
 
 
 def _different(kind: Kind, recipe: Recipe) -> list[Recipe]:
@@ -204,11 +207,11 @@ def train_one(tell: Tell, out: Path, case_set_root: Path, run: PlannedRun, worke
         train_run(plan, run.folder(out), computing, resume=True, after_epoch=after_epoch)
 
 
-def _follow(news: Iterator[News], epochs: Mapping[str, int], folders: Mapping[str, Path]) -> dict[str, str]:
+def _follow(news: Reports, epochs: Mapping[str, int], folders: Mapping[str, Path]) -> dict[str, str]:
     """Show progress, keep the tracebacks of unforeseen errors, and return what failed."""
     failed: dict[str, str] = {}
     seen = dict.fromkeys(folders, 0)
-    with bar("training", sum(epochs.values())) as tick:
+    with closing(news), bar("training", sum(epochs.values())) as tick:
         ended = 0
         for item in news:
             done = epochs[item.name] if item.steps is None else item.steps

@@ -2,12 +2,12 @@
 
 import multiprocessing
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from sonoprior.core.errors import SonopriorError
 
@@ -33,9 +33,12 @@ class News:
     trace: str = ""
 
 
+Reports: TypeAlias = Generator[News, None, None]
+
+
 def work_through(
     pieces: Mapping[str, tuple[Any, ...]], work: Work, workers: int, preload: tuple[str, ...] = ()
-) -> Iterator[News]:
+) -> Reports:
     """Do pieces of work, each in a process of its own, so many at a time.
 
     Args:
@@ -97,7 +100,7 @@ def described(error: BaseException) -> tuple[str, str]:
     return f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
 
 
-def _news(connection: Connection, running: dict[Connection, tuple[str, BaseProcess]]) -> Iterator[News]:
+def _news(connection: Connection, running: dict[Connection, tuple[str, BaseProcess]]) -> Reports:
     name, process = running[connection]
     try:
         message = connection.recv()
