@@ -65,7 +65,7 @@ def test_a_missing_and_a_damaged_image_are_listed(zenodo, tmp_path):
         (HEADER + "a;1;Other;Not A Brain;x;y;2\n", "row 1: Train must be one of 1, 0, but got '2'"),
         (HEADER + ROWS + ROWS, "rows 1 and 5 are both 'Patient00001_Plane1_1_of_15'"),
         (HEADER + "../a;1;Other;Not A Brain;x;y;1\n", "row 1, Image_name: must be a path relative to"),
-        (HEADER + ";1;Other;Not A Brain;x;y;1\n", "every row must name an image, but row 1 does not"),
+        (HEADER + ";1;Other;Not A Brain;x;y;1\n", "every row must have its image, but row 1 has none"),
         (HEADER.replace(";", ","), "must have the column 'Image_name', but has"),
         ("", "must have a header line, but is empty"),
     ],

@@ -28,8 +28,8 @@ def records(table: pd.DataFrame, columns: Sequence[str], source: Path) -> list[M
     return [{column: str(row[column]).strip() for column in table.columns} for row in cells]
 
 
-def check_once(source: Path, names: Sequence[str]) -> None:
-    """Refuse a table that names an image twice, or in some row none.
+def check_once(source: Path, names: Sequence[str], what: str = "image") -> None:
+    """Refuse a table that names something twice, or in some row not at all.
 
     Raises:
         DataError: naming the rows, counted from 1.
@@ -37,9 +37,9 @@ def check_once(source: Path, names: Sequence[str]) -> None:
     first: dict[str, int] = {}
     for number, name in enumerate(names, start=1):
         if not name:
-            raise DataError(f"{source}: every row must name an image, but row {number} does not.")
+            raise DataError(f"{source}: every row must have its {what}, but row {number} has none.")
         if first.setdefault(name, number) != number:
             raise DataError(
-                f"{source}: every image may stand there once, but rows {first[name]} and {number} are both"
+                f"{source}: every {what} may stand there once, but rows {first[name]} and {number} are both"
                 f" '{name}'."
             )
