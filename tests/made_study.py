@@ -52,8 +52,40 @@ SMALL = RECIPE | {
     "split": {"protocol": "cross_evaluation", "folds": 2},
     "study": {"seeds": 1, "variants": _QUICK},
 }
+_OFF, _ON = {"objectives.guidance.weight": 0}, {"objectives.guidance.weight": 10}
+# Everything that a study may ask: controls, a curve over label fractions, a contrast, a tuning.
+FULL = RECIPE | {
+    "name": "made-full",
+    "study": {
+        "question": "Is a network better when it is told where the lesion is, and does the place help?",
+        "seeds": 2,
+        "variants": {
+            "plain": _OFF,
+            "guided": _ON,
+            "shuffled": _ON | {"data.priors.control": "shuffled"},
+            "blob": _ON | {"data.priors.control": "blob"},
+            "plain-20": _OFF | {"split.label_fraction": 0.2},
+            "guided-20": _ON | {"split.label_fraction": 0.2},
+        },
+        "against": {"guided-20": "plain-20"},
+        "controls": {"shuffled": "guided", "blob": "guided"},
+        "curve": {
+            "axis": "share of the labels",
+            "lines": {
+                "plain": {0.2: "plain-20", 1.0: "plain"},
+                "guided": {0.2: "guided-20", 1.0: "guided"},
+            },
+        },
+        "contrast": {"column": "extra.mark_agrees", "kept": "yes", "lost": "no"},
+    },
+    "tune": {"metric": "auroc", "budget": 2, "grid": {"training.learning_rate": [1.0e-3, 3.0e-3]}},
+}
 SKILL = {"plain": 0.7, "alpha-1": 0.8, "alpha-10": 1.6}
+SKILL |= {"guided": 1.6, "shuffled": 0.9, "blob": 1.5, "plain-20": 0.3, "guided-20": 1.3}
 FOCUS = {"plain": 0.25, "alpha-1": 0.45, "alpha-10": 0.85}
+FOCUS |= {"guided": 0.85, "shuffled": 0.3, "blob": 0.4, "plain-20": 0.2, "guided-20": 0.7}
+# How far a mark that disagrees with the class misleads a variant.
+MISLED = {"plain": 1.2, "guided": 0.3}
 
 
 def lesion(rng: np.random.Generator, kind: str) -> tuple[np.ndarray, np.ndarray]:
@@ -94,6 +126,7 @@ def write_cases(folder: Path, cases: int = 90, zones: tuple[str, ...] = ("lesion
                 labels={"finding": kind},
                 outlines=outlines,
                 patient=f"p{number // 2}",
+                **{"extra.mark_agrees": "yes" if number % 3 else "no"},
             )
     return folder
 
@@ -135,6 +168,7 @@ def write_run(folder: Path, case_set: CaseSet, recipe: Recipe, run: PlannedRun) 
     write_recipe(folder / "recipe.yaml", own)
     tables = [_predictions(case_set, recipe, run, part) for part in ("validation", "test")]
     pd.concat(tables).to_csv(folder / "predictions.csv", index=False)
+    _split(case_set, tables).to_csv(folder / "split.csv", index=False)
     _localisation(case_set, tables[1], run).to_csv(folder / "localisation.csv", index=False)
     _log(run, recipe.training.epochs).to_csv(folder / "log.csv", index=False)
     write_json(
@@ -156,13 +190,16 @@ def write_run(folder: Path, case_set: CaseSet, recipe: Recipe, run: PlannedRun) 
 def _predictions(case_set: CaseSet, recipe: Recipe, run: PlannedRun, part: str) -> pd.DataFrame:
     classes = case_set.classes()
     patients = np.array([int(group.removeprefix("patient:p")) for group in case_set.groups()])
-    at = np.flatnonzero((patients // len(classes) + (part == "validation")) % recipe.split.count == run.fold)
+    turn = (patients // len(classes) + (part == "validation")) % recipe.split.count
+    at = np.flatnonzero((turn == run.fold) & ((part == "test") | (patients % 2 == 0)))
     hard = np.random.default_rng(1).normal(0, 1.0, patients.max() + 1)[patients[at]]
     noise = np.random.default_rng([2, run.fold, run.seed, part == "test"]).normal(
         0, 1, (len(at), len(classes))
     )
     scores = noise * 0.8
-    scores[np.arange(len(at)), case_set.labels()[at]] += SKILL[run.variant] + 0.8 * hard
+    disagrees = case_set.column("extra.mark_agrees")[at] == "no"
+    own = SKILL[run.variant] + 0.8 * hard - MISLED.get(run.variant, 0) * (part == "test") * disagrees
+    scores[np.arange(len(at)), case_set.labels()[at]] += own
     given = np.exp(1.6 * scores)
     given /= given.sum(axis=1, keepdims=True)
     columns = {
@@ -174,6 +211,27 @@ def _predictions(case_set: CaseSet, recipe: Recipe, run: PlannedRun, part: str) 
         "confidence": given.max(1),
     }
     return pd.DataFrame(columns | {f"p.{name}": given[:, k] for k, name in enumerate(classes)})
+
+
+def _split(case_set: CaseSet, tables: list[pd.DataFrame]) -> pd.DataFrame:
+    measured = pd.concat(tables)[["case", "part"]]
+    rest = [case for case in case_set.ids if case not in set(measured["case"])]
+    return pd.concat([pd.DataFrame({"case": rest, "part": "train"}), measured])
+
+
+def write_tried(study: Path, recipe: dict) -> Path:
+    """What a tuning of the recipe would have kept in the study folder."""
+    settings = Recipe.model_validate(recipe)
+    rows = [
+        {"variant": name, **tried, "fold": fold, "seed": 0}
+        | {"value": 0.7 + 0.02 * at + 0.01 * fold, "chosen": "yes" if at == 1 else ""}
+        for name in settings.study.variants
+        for at, tried in enumerate(settings.tune.tried(name))
+        for fold in range(settings.split.count)
+    ]
+    path = study / "tried.csv"
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
 
 
 def _localisation(case_set: CaseSet, test: pd.DataFrame, run: PlannedRun) -> pd.DataFrame:

@@ -81,7 +81,8 @@ def test_every_section_is_there(words):
         "Where it looked",
         "Every measure",
         "Class by class and how sure",
-        "Learning curves",
+        "How training went",
+        "What changed",
         "Errors",
         "Published: table 2.8",
         "How this page was made",
@@ -109,7 +110,7 @@ def test_every_plot_has_its_numbers(words):
         "confusion-plain.csv",
         "confusion-alpha-10.csv",
         "reliability.csv",
-        "learning-curves.csv",
+        "training.csv",
     } <= set(files)
     assert "plain" in files["runs.csv"]
     assert "difference_low" in files["results.csv"]

@@ -10,9 +10,10 @@ from made_study import SMALL, write_study
 from sonoprior.core.errors import FolderError
 from sonoprior.metrics import Interval
 from sonoprior.studies.finished import FinishedRun
+from sonoprior.studies.formats import bounds, number
 from sonoprior.studies.measures import MEASURES_OF_RUNS
 from sonoprior.studies.results import StudyResults
-from sonoprior.studies.wording import answer, bounds, choice, lines, number
+from sonoprior.studies.wording import answer, choice, lines
 
 KEYS = [(fold, seed) for fold in range(3) for seed in range(2)]
 
@@ -124,9 +125,11 @@ def test_results_are_written_whole(copied):
 
 def test_the_answer_says_the_difference_and_where_zero_lies(results):
     found = answer(results)
-    assert found.tone == "good"
     assert found.text.startswith("alpha-10 reached a balanced accuracy of ")
     assert "The interval leaves zero out" in found.text
+    # Over three folds the t-test has two degrees of freedom: it is not sure, and the answer says so.
+    assert found.tone == "warning"
+    assert "But the corrected t-test over 3 folds, which asks about other training sets" in found.text
     assert "the luck of training, of which 2 seeds a fold shows little" in found.text
     assert "best on the validation cases" in choice(results)
     shown = lines(results)
@@ -152,7 +155,7 @@ def test_an_incomplete_study_says_what_is_missing(small, tmp_path):
     results = StudyResults.read(study)
     assert len(results.missing) == 1
     assert "alpha-10" in results.missing[0]
-    assert len(results.pairs("alpha-10")) == 1
+    assert len(results.matched("alpha-10", "plain")) == 1
     assert results.summary()["complete"] is False
     assert lines(results)[-1].startswith("not complete: 1 run missing (")
 
@@ -170,7 +173,7 @@ def test_runs_on_other_folds_are_never_compared(copied):
     shutil.rmtree(copied / "runs" / "plain" / "fold1-seed0")
     shutil.rmtree(copied / "runs" / "alpha-10" / "fold0-seed0")
     results = StudyResults.read(copied)
-    assert results.pairs("alpha-10") == []
+    assert results.matched("alpha-10", "plain") == []
     assert results.compared == []
 
 

@@ -23,7 +23,7 @@ def compare(run_a: Path, run_b: Path, *, out: Path | None = None, json: bool = F
     """
     from sonoprior.core.folder import write_json
     from sonoprior.studies.comparison import compare_runs
-    from sonoprior.studies.wording import bounds, heading, number
+    from sonoprior.studies.formats import bounds, heading, number
 
     found = compare_runs(run_a, run_b)
     content = {"a": str(run_a), "b": str(run_b), "measures": {row.measure.name: row.plain() for row in found}}

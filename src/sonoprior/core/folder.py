@@ -107,6 +107,12 @@ def require(folder: Path, kind: str, format_version: int) -> dict[str, Any]:
     return found
 
 
+def kind_of(folder: Path) -> str | None:
+    """What a folder is marked as, such as "run"; None where it is marked as nothing."""
+    found = read_json(folder / STAMP) if (folder / STAMP).is_file() else None
+    return found.get("kind") if isinstance(found, dict) else None
+
+
 def refuse_newer(where: Path, kind: str, found: object, known: int) -> None:
     """Refuse a format version that this version of the project does not know.
 

@@ -59,7 +59,8 @@ class Facts:
 class Figure:
     """One picture. Without `alt`, the caption describes it to those who cannot see it.
 
-    `width` is a CSS width such as "320px"; without it the picture keeps its size, within the page.
+    `width` is a CSS width such as "320px"; without it the picture keeps its size, within the page. `file`
+    is the name, without an ending, that the picture takes where a page keeps its pictures beside it.
     """
 
     kind: ClassVar[str] = "figure"
@@ -67,6 +68,7 @@ class Figure:
     caption: str = ""
     alt: str = ""
     width: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True)

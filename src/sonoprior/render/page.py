@@ -20,6 +20,7 @@ from .blocks import Bar, Block, Cell, Figure, Table
 from .pictures import data_uri
 
 FOOTER = "Research use only; not a diagnosis."
+SIMULATED = "Simulated data: no person was examined, and nothing here says how well it works on real images."
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,13 @@ class Page:
         return (
             _templates()
             .get_template("page.html")
-            .render(page=self, footer=FOOTER, data_uri=data_uri, number_columns=_number_columns)
+            .render(
+                page=self,
+                footer=FOOTER,
+                simulated=SIMULATED,
+                data_uri=data_uri,
+                number_columns=number_columns,
+            )
         )
 
     def write(self, path: Path) -> None:
@@ -92,7 +99,7 @@ def _anchor(heading: str, taken: set[str]) -> str:
 _NUMBER = re.compile(r"^[<>≈+−-]?\s?\d[\d.,]*\s?%?(\s.*)?$|^(nan|–|—|)$")
 
 
-def _number_columns(table: Table) -> list[bool]:
+def number_columns(table: Table) -> list[bool]:
     """For each column: do all its cells begin with a number (or are empty), and one of them for certain?"""
     return [
         _is_number_column([_text(row[index]) for row in table.rows]) for index in range(len(table.header))

@@ -12,11 +12,11 @@ Picture = np.ndarray | bytes | Path
 """A picture: uint8 (H, W) or (H, W, 3) RGB, the bytes of a PNG, JPEG, WebP or SVG file, or such a file."""
 
 _SIGNATURES = (
-    (b"\x89PNG", "image/png"),
-    (b"\xff\xd8", "image/jpeg"),
-    (b"RIFF", "image/webp"),
-    (b"<svg", "image/svg+xml"),
-    (b"<?xml", "image/svg+xml"),
+    (b"\x89PNG", "image/png", ".png"),
+    (b"\xff\xd8", "image/jpeg", ".jpg"),
+    (b"RIFF", "image/webp", ".webp"),
+    (b"<svg", "image/svg+xml", ".svg"),
+    (b"<?xml", "image/svg+xml", ".svg"),
 )
 
 
@@ -26,10 +26,23 @@ def data_uri(picture: Picture) -> str:
     Raises:
         ValueError: if an array is not uint8 (H, W) or (H, W, 3), or bytes are no known picture format.
     """
-    content = _content(picture)
-    for signature, kind in _SIGNATURES:
+    content = content_of(picture)
+    return f"data:{_signed(content)[0]};base64,{b64encode(content).decode()}"
+
+
+def ending_of(content: bytes) -> str:
+    """How the name of a picture's file ends: ".svg".
+
+    Raises:
+        ValueError: if the bytes are no known picture format.
+    """
+    return _signed(content)[1]
+
+
+def _signed(content: bytes) -> tuple[str, str]:
+    for signature, kind, ending in _SIGNATURES:
         if content.startswith(signature):
-            return f"data:{kind};base64,{b64encode(content).decode()}"
+            return kind, ending
     raise ValueError(f"a picture must be PNG, JPEG, WebP or SVG, but its bytes begin with {content[:8]!r}.")
 
 
@@ -46,7 +59,8 @@ def thumbnail(image: np.ndarray, longest: int = 160) -> bytes:
     return _encoded(cv2.resize(image, size, interpolation=cv2.INTER_AREA), "JPEG", quality=85)
 
 
-def _content(picture: Picture) -> bytes:
+def content_of(picture: Picture) -> bytes:
+    """A picture as the bytes of a file; arrays become PNG."""
     if isinstance(picture, np.ndarray):
         return _encoded(picture, "PNG", optimize=True)
     if isinstance(picture, Path):

@@ -5,8 +5,9 @@ in matplotlib's global state.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite, nan
 from typing import Any
 
 import numpy as np
@@ -57,12 +58,24 @@ class Plot:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with the bounds of its interval (NaN where there is none)."""
+    """A number with the bounds of its interval, and of a second one; NaN where there is none."""
 
     name: str
     value: float
     low: float
     high: float
+    second_low: float = nan
+    second_high: float = nan
+
+
+@dataclass(frozen=True)
+class Places:
+    """A line over an axis: at each of (n,) places a value with the bounds of its interval, NaN for none."""
+
+    place: ArrayLike
+    value: ArrayLike
+    low: ArrayLike
+    high: ArrayLike
 
 
 def colours(names: Sequence[str], baseline: str | None = None) -> dict[str, str]:
@@ -74,13 +87,17 @@ def colours(names: Sequence[str], baseline: str | None = None) -> dict[str, str]
 
 @_styled
 def differences(estimates: Sequence[Estimate], label: str) -> Plot:
-    """Differences to the baseline with their intervals, one line each, around a line at zero."""
+    """Differences with their intervals, one line each, around a line at zero.
+
+    The first interval is thick; the second is thin, and leaves the plot where it is much wider.
+    """
     figure, axes = _one(7.2, 0.75 + 0.42 * len(estimates))
     axes.axvline(0, color=_INK, linewidth=1)
     for row, estimate in enumerate(estimates):
         _interval(axes, row, estimate)
     axes.set_yticks(range(len(estimates)), [estimate.name for estimate in estimates])
     axes.set_ylim(len(estimates) - 0.4, -0.6)
+    _keep_in_view(axes, estimates)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(label)
@@ -91,11 +108,66 @@ def _interval(axes: Axes, row: int, estimate: Estimate) -> None:
     """One interval: full colour where it leaves zero out, grey where zero lies inside."""
     clear = estimate.low > 0 or estimate.high < 0
     colour = COLOURS[0] if clear else GREY
-    axes.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=2.5, solid_capstyle="butt")
+    axes.plot([estimate.second_low, estimate.second_high], [row, row], color=colour, linewidth=1)
+    axes.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=4, solid_capstyle="butt")
     axes.plot([estimate.value], [row], marker="o", markersize=7, color=colour)
-    axes.annotate(
-        f"{estimate.value:+.1f}", (estimate.value, row), (0, 7), textcoords="offset points", ha="center"
-    )
+    said = f"{estimate.value:+.1f}".replace("-", "−")
+    axes.annotate(said, (estimate.value, row), (0, 7), textcoords="offset points", ha="center")
+
+
+def _keep_in_view(axes: Axes, estimates: Sequence[Estimate]) -> None:
+    """As wide as the thick intervals want, half as much again on both sides for the thin ones."""
+    ends = [end for one in estimates for end in (one.low, one.value, one.high) if isfinite(end)] + [0.0]
+    thin = [end for one in estimates for end in (one.second_low, one.second_high) if isfinite(end)]
+    room = 0.5 * (max(ends) - min(ends)) or 1.0
+    margin = 0.1 * room
+    lowest = max(min([*ends, *thin]), min(ends) - room) - margin
+    axes.set_xlim(lowest, min(max([*ends, *thin]), max(ends) + room) + margin)
+
+
+@_styled
+def over_axis(
+    panels: Mapping[str, Mapping[str, Places]],
+    axis: str,
+    of_name: Mapping[str, str],
+    zero: Collection[str] = (),
+) -> Plot:
+    """Lines over an axis with a band for their intervals: a panel for each quantity.
+
+    Args:
+        panels: label of the quantity to name of the line to its points, from left to right.
+        axis: what is drawn from left to right.
+        of_name: colour of each line.
+        zero: the panels that have a line at zero.
+    """
+    figure = Figure(figsize=(4.4 * len(panels), 3.4), layout="constrained")
+    drawn = figure.subplots(1, len(panels), squeeze=False)[0]
+    tables: list[pd.DataFrame] = []
+    for axes, (label, lines) in zip(drawn, panels.items(), strict=True):
+        if label in zero:
+            axes.axhline(0, color=_INK, linewidth=1)
+        tables += [_places(axes, label, name, of, of_name[name]) for name, of in lines.items()]
+        _mark_places(axes, [place for of in lines.values() for place in np.asarray(of.place).tolist()])
+        axes.set(xlabel=axis, ylabel=label)
+        axes.legend(fontsize=9)
+    return _finished(figure, pd.concat(tables))
+
+
+def _places(axes: Axes, label: str, name: str, of: Places, colour: str) -> pd.DataFrame:
+    table = pd.DataFrame({key: np.asarray(values, dtype=float) for key, values in vars(of).items()})
+    place = table["place"]
+    axes.fill_between(place, table["low"], table["high"], color=colour, alpha=0.18, linewidth=0)
+    axes.plot(place, table["value"], "o-", color=colour, linewidth=1.8, markersize=5, label=name)
+    return table.assign(quantity=label, line=name)
+
+
+def _mark_places(axes: Axes, places: Sequence[float]) -> None:
+    """A tick at every place; by powers where the places span more than one of ten."""
+    marks = sorted(set(places))
+    if marks[0] > 0 and marks[-1] / marks[0] >= 8:
+        axes.set_xscale("log")
+    axes.set_xticks(marks, [f"{mark:g}" for mark in marks])
+    axes.minorticks_off()
 
 
 @_styled
@@ -129,7 +201,7 @@ def curves(panels: Mapping[str, Mapping[str, ArrayLike]], of_name: Mapping[str, 
             run has ended; the line goes as far as any run does.
         of_name: colour of each variant.
     """
-    figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
+    figure = Figure(figsize=(1.2 + 4 * len(panels), 3.2), layout="constrained")
     tables: list[pd.DataFrame] = []
     for axes, (title, lines) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
@@ -137,7 +209,8 @@ def curves(panels: Mapping[str, Mapping[str, ArrayLike]], of_name: Mapping[str, 
         axes.set_title(title)
         axes.set_xlabel("epoch")
         tables += [_curve(axes, title, name, np.atleast_2d(of), of_name[name]) for name, of in lines.items()]
-    figure.axes[0].legend(fontsize=9)
+    # Beside the panels: many lines leave no room inside.
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=9)
     return _finished(figure, pd.concat(tables))
 
 

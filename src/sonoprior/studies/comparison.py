@@ -11,9 +11,9 @@ from sonoprior.core.checks import listed
 from sonoprior.core.errors import DataError
 from sonoprior.metrics import Interval
 
+from .differences import difference
 from .finished import FinishedRun
 from .measures import Measure, available
-from .results import difference
 
 
 @dataclass(frozen=True)
@@ -59,19 +59,22 @@ def compare_runs(first: Path, second: Path) -> Sequence[Compared]:
     """
     base, treated = FinishedRun.read(first), FinishedRun.read(second)
     _check_comparable(base, treated)
-    measures = available({"a": [base], "b": [treated]})
-    found = [(measure, measure.pair(treated, base)) for measure in measures]
-    return [
-        Compared(
-            measure=measure,
-            a=measure.statistic(*pair.shared, pair.baseline),
-            b=measure.statistic(*pair.shared, pair.treated),
-            difference=difference(measure, [pair]).interval,
-            cases=int(np.size(pair.groups)),
-        )
-        for measure, pair in found
-        if np.size(pair.groups)
-    ]
+    found = [_compared(measure, base, treated) for measure in available({"a": [base], "b": [treated]})]
+    return [row for row in found if row is not None]
+
+
+def _compared(measure: Measure, base: FinishedRun, treated: FinishedRun) -> Compared | None:
+    found = difference(measure, [(treated, base)])
+    if found is None:
+        return None
+    pair = measure.pair(treated, base)
+    return Compared(
+        measure=measure,
+        a=measure.statistic(*pair.shared, pair.baseline),
+        b=measure.statistic(*pair.shared, pair.treated),
+        difference=found.interval,
+        cases=int(np.size(pair.groups)),
+    )
 
 
 def _check_comparable(first: FinishedRun, second: FinishedRun) -> None:

@@ -10,10 +10,13 @@ from sonoprior.metrics.classification import SCALARS, confusion
 from sonoprior.render import plots
 from sonoprior.render.blocks import Block, Download, Figure, Table
 
+from .curve import Line
+from .differences import Difference
 from .finished import FinishedRun
+from .formats import heading, unit
 from .measures import Measure
+from .outcome import Outcome
 from .results import StudyResults
-from .wording import heading, unit
 
 Runs = Mapping[str, Sequence[FinishedRun]]
 Floats = NDArray[np.float64]
@@ -22,29 +25,64 @@ Floats = NDArray[np.float64]
 def shown(plot: plots.Plot, file: str, caption: str) -> list[Block]:
     """A plot, with its numbers to be saved beside it."""
     return [
-        Figure(plot.svg, caption),
+        Figure(plot.svg, caption, file=file),
         Download("The numbers behind this plot (CSV)", f"{file}.csv", plot.csv),
     ]
 
 
 def difference_plot(results: StudyResults) -> list[Block]:
-    """Every variant's difference to the baseline in the primary endpoint."""
-    measure = results.primary
-    scale = 100 if measure.percent else 1
-    found = [(name, results.outcome(name).difference) for name in results.compared]
-    estimates = [
-        plots.Estimate(name, *(scale * value for value in difference.interval))
-        for name, difference in found
-        if difference is not None
-    ]
-    if not estimates:
+    """Every compared variant's difference to its reference in the primary endpoint."""
+    found = [(results.outcome(name), name) for name in results.compared]
+    named = [(_named(of, name, results.baseline), of.difference) for of, name in found if of.difference]
+    return estimates_plot(named, results.primary, "differences")
+
+
+def _named(outcome: Outcome, name: str, baseline: str) -> str:
+    return name if outcome.reference == baseline else f"{name} less {outcome.reference}"
+
+
+def estimates_plot(
+    named: Sequence[tuple[str, Difference]], measure: Measure, file: str, label: str = ""
+) -> list[Block]:
+    """Differences with both of their intervals; nothing without one."""
+    if not named:
         return []
-    label = f"{measure.title}: {unit(measure)} above {results.baseline}"
+    scale = 100 if measure.percent else 1
+    estimates = [
+        plots.Estimate(name, *(scale * value for value in (*found.interval, *found.corrected[1:3])))
+        for name, found in named
+    ]
+    thin = any(found.corrected.splits > 1 for _, found in named)
     caption = (
-        f"Difference to {results.baseline} with its 95 % interval. Blue: the interval leaves zero out;"
-        " grey: it includes zero."
+        "Thick: 95 % interval over other patients, blue where it leaves zero out, grey where it includes it."
+    ) + (" Thin: over other training sets; it may leave the plot." if thin else "")
+    plot = plots.differences(estimates, label or f"{measure.title}: difference, {unit(measure)}")
+    return shown(plot, file, caption)
+
+
+def curve_over_axis(lines: Sequence[Line], measure: Measure, axis: str) -> list[Block]:
+    """The study's curve, and beside it the difference of every line to the first at each place."""
+    scale = 100 if measure.percent else 1
+    base = lines[0].name
+    panels = {heading(measure): {line.name: _values(line, scale) for line in lines}}
+    gains = {line.name: _gains(line, scale) for line in lines[1:] if any(one.claim for one in line.points)}
+    label = f"{unit(measure)} above {base}"
+    panels |= {label: gains} if gains else {}
+    shade = plots.colours([line.name for line in lines], base)
+    caption = "Bands: 95 % intervals over other patients, each point for itself."
+    return shown(plots.over_axis(panels, axis, shade, {label}), "curve", caption)
+
+
+def _values(line: Line, scale: float) -> plots.Places:
+    rows = [(one.place, *(scale * value for value in one.value)) for one in line.points]
+    return plots.Places(*zip(*rows, strict=True))
+
+
+def _gains(line: Line, scale: float) -> plots.Places:
+    found = [(one.place, one.claim.difference.interval) for one in line.points if one.claim]
+    return plots.Places(
+        *zip(*((place, *(scale * value for value in of)) for place, of in found), strict=True)
     )
-    return shown(plots.differences(estimates, label), "differences", caption)
 
 
 def paired_plot(results: StudyResults) -> list[Block]:
@@ -66,7 +104,10 @@ def paired_plot(results: StudyResults) -> list[Block]:
 def confusion_plots(runs: Runs, classes: Sequence[str]) -> list[Block]:
     """One confusion matrix a variant, side by side, over all runs."""
     drawn = {name: plots.confusion(_counts(of), classes) for name, of in runs.items()}
-    pictures = [Figure(plot.svg, alt=f"confusion matrix of {name}") for name, plot in drawn.items()]
+    pictures = [
+        Figure(plot.svg, alt=f"confusion matrix of {name}", file=f"confusion-{name}")
+        for name, plot in drawn.items()
+    ]
     caption = (
         "Share of each true class (row) that was called so (column); in brackets the cases, of all runs."
     )
@@ -106,7 +147,7 @@ def curve_plot(runs: Runs, colours: Mapping[str, str], monitor: str) -> list[Blo
     if not panels:
         return []
     caption = "Mean over runs, with a band of one standard deviation; a line ends with its longest run."
-    return shown(plots.curves(panels, colours), "learning-curves", caption)
+    return shown(plots.curves(panels, colours), "training", caption)
 
 
 def _objective_names(runs: Runs) -> list[str]:

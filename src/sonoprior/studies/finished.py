@@ -1,6 +1,7 @@
 """A finished run as it lies on disk, read without torch."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +41,15 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.cases)
+
+    def at(self, positions: NDArray[np.int64]) -> "Predictions":
+        """Those of some cases, in that order."""
+        return Predictions(
+            self.cases[positions],
+            self.groups[positions],
+            self.labels[positions],
+            self.probabilities[positions],
+        )
 
 
 def is_finished(folder: Path) -> bool:
@@ -155,6 +165,15 @@ class FinishedRun:
             FolderError: if the file is damaged.
         """
         return self._table("log.csv", ["epoch"], every=True)
+
+    @cached_property
+    def part_sizes(self) -> Mapping[str, int]:
+        """How many cases each part of its split holds.
+
+        Raises:
+            FolderError: if the file is missing or damaged.
+        """
+        return dict(Counter(self._table("split.csv", [])["part"].tolist()))
 
     @cached_property
     def environment(self) -> dict[str, Any]:

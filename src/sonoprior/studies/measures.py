@@ -11,7 +11,7 @@ from sonoprior.metrics import SCALARS, Mean, Pair, Sample
 from sonoprior.metrics.bootstrap import Statistic
 from sonoprior.metrics.localisation import MEASURES
 
-from .finished import FinishedRun
+from .finished import FinishedRun, Predictions
 
 _LOCALISATION_TITLES = {
     "inside": "attribution inside the outline",
@@ -104,11 +104,17 @@ def localised(
 
 
 def _pair(treated: FinishedRun, baseline: FinishedRun, part: str) -> Pair:
+    first, second = shared_predictions(treated, baseline, part)
+    return Pair(first.groups, (first.labels,), first.probabilities, second.probabilities)
+
+
+def shared_predictions(
+    treated: FinishedRun, baseline: FinishedRun, part: str
+) -> tuple[Predictions, Predictions]:
+    """What two runs said of the cases that both have, in one order."""
     first, second = treated.predictions(part), baseline.predictions(part)
     here, there = _shared(first.cases, second.cases)
-    return Pair(
-        first.groups[here], (first.labels[here],), first.probabilities[here], second.probabilities[there]
-    )
+    return first.at(here), second.at(there)
 
 
 def _shared(cases: NDArray[np.str_], others: NDArray[np.str_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

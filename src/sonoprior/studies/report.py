@@ -1,64 +1,93 @@
-"""The report: one HTML file of a study or of a run, which opens without a network.
+"""The result page of a study or of a run: one HTML file that opens without a network, and a Markdown form.
 
-The result comes first, in a sentence; then how it came about; then where the models looked; then what
-it was made with. Everything is read from run folders; the images and attribution maps are added where
-the case set is given, and only those need torch.
+The question comes first, then the answer in a few sentences; then how it came about; then where the models
+looked; then what it was made with. Everything is read from run folders; the images and attribution maps
+are added to the HTML where the case set is given, and only those need torch. The Markdown has none of
+them: it is for a repository, where pictures of patients have no place.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sonoprior.cases.case_set import CaseSet
+from sonoprior.render.blocks import Block
+from sonoprior.render.markdown import write_markdown
 from sonoprior.render.page import Page
 
-from . import sections
+from . import asked, sections
 from .finished import FinishedRun
 from .gallery import Load
 from .layout import REPORT
 from .results import StudyResults
+from .tried import what_was_tried
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section of a page, left out where it has no blocks; `images`: it shows images of cases."""
+
+    heading: str
+    blocks: Sequence[Block]
+    images: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """A page, before it is written in one form or the other."""
+
+    title: str
+    about: str
+    simulated: bool
+    parts: Sequence[Part]
+
+    def page(self, images: bool) -> Page:
+        """The page, with or without the sections that show images of cases."""
+        page = Page(self.title, about=self.about, simulated=self.simulated)
+        for part in self.parts:
+            if part.blocks and (images or not part.images):
+                page.section(part.heading, *part.blocks)
+        return page
+
+    def write(self, out: Path) -> Path:
+        """Write the HTML page to `out`, and the Markdown page with its plots beside it."""
+        self.page(images=True).write(out)
+        self.write_markdown(out.with_suffix(".md"))
+        return out
+
+    def write_markdown(self, out: Path) -> Path:
+        """Write the Markdown page to `out`, and its plots into a folder of the same name."""
+        write_markdown(self.page(images=False), out)
+        return out
 
 
 def study_report(
     results: StudyResults, case_set: CaseSet | None = None, out: Path | None = None, load: Load | None = None
 ) -> Path:
-    """Write the report of a study, finished or not.
+    """Write the page of a study, finished or not, in both forms.
 
     Args:
         results: what the study's runs say.
         case_set: where the images come from; without it the page has none.
-        out: the file; by default report.html in the study folder.
+        out: the HTML file; by default report.html in the study folder. The Markdown lies beside it.
         load: opens a run folder; by default `sonoprior.load`.
 
     Returns:
-        The file.
+        The HTML file.
 
     Raises:
         DataError: if the case set does not hold the cases of the runs.
-        FolderError: if a run is damaged or the file cannot be written.
+        FolderError: if a run is damaged or a file cannot be written.
     """
-    recipe, some, opposed = results.recipe, results.first, sections.opposed(results)
-    page = Page(f"{recipe.name}: what came out", about=recipe.about, simulated=some.simulated)
-    page.section("The answer", *sections.the_answer(results))
-    page.section("What was compared", *sections.what_was_compared(results, case_set))
-    page.section("Did it look there", *sections.localisation(results.runs, some))
-    page.section("Where it looked", *sections.pictures(sections.aligned(results), case_set, load))
-    page.section("Every measure", *sections.every_measure(results))
-    page.section("Class by class and how sure", *sections.class_by_class(results.runs, opposed, some))
-    page.section("Learning curves", *sections.learning_curves(results.runs, some))
-    page.section("Errors", *sections.changed_cases(results), *sections.worst(opposed, case_set))
-    for table in recipe.published:
-        page.section(f"Published: table {table.table}", *sections.published(results, table))
-    page.section("How this page was made", *sections.how_it_was_made(results, case_set))
-    target = out or results.folder / REPORT
-    page.write(target)
-    return target
+    return report_of_study(results, case_set, load).write(out or results.folder / REPORT)
 
 
 def run_report(folder: Path, out: Path, case_set: CaseSet | None = None, load: Load | None = None) -> Path:
-    """Write the report of a single run.
+    """Write the page of a single run, in both forms.
 
     Args:
         folder: the run folder.
-        out: the file.
+        out: the HTML file; the Markdown lies beside it.
         case_set: where the images come from; without it the page has none.
         load: opens a run folder; by default `sonoprior.load`.
 
@@ -67,18 +96,52 @@ def run_report(folder: Path, out: Path, case_set: CaseSet | None = None, load: L
 
     Raises:
         DataError: if the case set does not hold the cases of the run.
-        FolderError: if the run is not finished or damaged, or the file cannot be written.
+        FolderError: if the run is not finished or damaged, or a file cannot be written.
     """
-    run = FinishedRun.read(folder)
+    return report_of_run(FinishedRun.read(folder), case_set, load).write(out)
+
+
+def report_of_study(
+    results: StudyResults, case_set: CaseSet | None = None, load: Load | None = None
+) -> Report:
+    """The page of a study; see `study_report`."""
+    recipe, some, opposed = results.recipe, results.first, sections.opposed(results)
+    curve = recipe.study.curve
+    parts = [
+        Part("The question", sections.the_question(results)),
+        Part("The answer", sections.the_answer(results)),
+        Part("Did the place matter", asked.controls(results)),
+        Part(f"The curve: {curve.axis}" if curve else "", asked.curve(results)),
+        Part("What is lost", asked.contrast(results)),
+        Part("What was compared", sections.what_was_compared(results, case_set)),
+        Part("Did it look there", sections.localisation(results.runs, some)),
+        Part("Where it looked", sections.pictures(sections.aligned(results), case_set, load), images=True),
+        Part("Every measure", sections.every_measure(results)),
+        Part("Class by class and how sure", sections.class_by_class(results.runs, opposed, some)),
+        Part("How training went", sections.training_curves(results.runs, some)),
+        Part("What was tried", what_was_tried(results)),
+        Part("What changed", sections.changed_cases(results)),
+        Part("Errors", sections.worst(opposed, case_set), images=True),
+        *(
+            Part(f"Published: table {table.table}", sections.published(results, table))
+            for table in recipe.published
+        ),
+        Part("How this page was made", sections.how_it_was_made(results, case_set)),
+    ]
+    return Report(f"{recipe.name}: what came out", recipe.about, some.simulated, parts)
+
+
+def report_of_run(run: FinishedRun, case_set: CaseSet | None = None, load: Load | None = None) -> Report:
+    """The page of a single run; see `run_report`."""
     runs = {run.variant: [run]}
+    parts = [
+        Part("What it can do", sections.one_run(run)),
+        Part("Did it look there", sections.localisation(runs, run)),
+        Part("Where it looked", sections.pictures({run.variant: run}, case_set, load), images=True),
+        Part("Class by class and how sure", sections.class_by_class(runs, runs, run)),
+        Part("How training went", sections.training_curves(runs, run)),
+        Part("Errors", sections.worst(runs, case_set), images=True),
+        Part("How this run was made", sections.recipe_and_versions(run)),
+    ]
     title = f"{run.recipe.name}: {run.variant}, {run.name}"
-    page = Page(title, about=run.recipe.about, simulated=run.simulated)
-    page.section("What it can do", *sections.one_run(run))
-    page.section("Did it look there", *sections.localisation(runs, run))
-    page.section("Where it looked", *sections.pictures({run.variant: run}, case_set, load))
-    page.section("Class by class and how sure", *sections.class_by_class(runs, runs, run))
-    page.section("Learning curves", *sections.learning_curves(runs, run))
-    page.section("Errors", *sections.worst(runs, case_set))
-    page.section("How this run was made", *sections.recipe_and_versions(run))
-    page.write(out)
-    return out
+    return Report(title, run.recipe.about, run.simulated, parts)

@@ -1,13 +1,10 @@
-"""What a study's finished runs say together: a table, and the difference to the baseline.
+"""What a study's finished runs say together: a table, and the differences that the study asked for.
 
 The statistics, in full. A run's metric is computed on the run's own test cases. A variant's number is the
-mean over its runs (folds x seeds), with their sample standard deviation. A variant is compared with the
-baseline run by run, on the same fold and seed and on the same test cases; the difference is the mean of
-these differences, so it equals the difference of the means wherever no run is missing. Intervals come
-from `metrics.bootstrap.averaged`: patients or duplicate groups of all test cases are drawn with
-replacement, every run's metric is recomputed on what was drawn, and the mean over runs is taken again;
-baseline and variant see the same draw. They cover other patients, not other training sets, and are not
-corrected for the number of variants.
+mean over its runs (folds x seeds), with their sample standard deviation; its interval draws patients or
+duplicate groups (`metrics.bootstrap.averaged`). How variants are compared is said in `differences`. Where
+several are compared, the p-values of the primary measure are corrected over them after Holm: the variants
+of the study are one family, the controls another, the points of a curve a third.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,56 +16,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sonoprior.cases.case_set import CaseSet
 from sonoprior.core.errors import FolderError
 from sonoprior.core.folder import require, whole_file, write_json
-from sonoprior.metrics import Interval, Pair, averaged, paired_difference
+from sonoprior.metrics import averaged
 from sonoprior.training.recipe import Recipe
 from sonoprior.training.recipe_file import load_recipe
 
+from .contrast import Kinds, Loss, losses
+from .curve import Line, lines_of
+from .differences import SAMPLES, Claim, Difference, claims, difference
 from .finished import FinishedRun, is_finished
 from .layout import FORMAT, KIND, RECIPE, RESULTS, SUMMARY, planned_runs
 from .measures import MEASURES_OF_RUNS, Measure, available
-
-SAMPLES = 1000
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A variant compared with the baseline in one measure.
-
-    Attributes:
-        interval: the mean difference with its bounds.
-        of_runs: the difference in each fold and seed that both have finished.
-        better: in how many of them the variant is better.
-    """
-
-    interval: Interval
-    of_runs: Sequence[float]
-    better: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One measure of one variant on the test cases.
-
-    Attributes:
-        variant: its name.
-        measure: what was measured.
-        of_runs: the number of each run.
-        interval: their mean with its bounds.
-        difference: to the baseline; None for the baseline itself, or without a run in common.
-    """
-
-    variant: str
-    measure: Measure
-    of_runs: Sequence[float]
-    interval: Interval
-    difference: Difference | None
-
-    @property
-    def std(self) -> float:
-        """Sample standard deviation over runs; NaN for fewer than two."""
-        return float(np.nanstd(self.of_runs, ddof=1)) if np.isfinite(self.of_runs).sum() > 1 else float("nan")
+from .outcome import Outcome
+from .rows import claim_row, corrected_columns, plain, row_of
 
 
 @dataclass(frozen=True)
@@ -80,19 +42,26 @@ class StudyResults:
         recipe: what was asked.
         runs: variant to its finished runs, in the order of folds and seeds; only variants with one.
         missing: names of the runs that are planned and not finished.
+        kinds: which case is of which kind, where the study has a contrast and they are at hand.
     """
 
     folder: Path
     recipe: Recipe
     runs: Mapping[str, Sequence[FinishedRun]]
     missing: Sequence[str]
+    kinds: Kinds | None = None
 
     @staticmethod
-    def read(folder: Path) -> "StudyResults":
+    def read(folder: Path, case_set: CaseSet | None = None) -> "StudyResults":
         """Read a study folder, finished or not.
+
+        Args:
+            folder: the study folder.
+            case_set: the study's cases; only a contrast needs them, and only the first time.
 
         Raises:
             FolderError: if it is no study folder, holds no finished run, or a run is damaged.
+            DataError: if the case set cannot have the column of the contrast.
         """
         require(folder, KIND, FORMAT)
         recipe = load_recipe(folder / RECIPE)
@@ -110,7 +79,8 @@ class StudyResults:
             for name in recipe.study.variants
             if name in runs
         }
-        return StudyResults(folder, recipe, ordered, missing)
+        kinds = Kinds.read(folder, recipe.study.contrast, case_set)
+        return StudyResults(folder, recipe, ordered, missing, kinds)
 
     @property
     def baseline(self) -> str:
@@ -150,30 +120,93 @@ class StudyResults:
         """The outcome of a variant, in the primary endpoint unless another measure is named."""
         return self.outcomes[variant, (measure or self.primary).name]
 
-    def pairs(self, variant: str) -> list[tuple[FinishedRun, FinishedRun]]:
-        """The variant's runs, each with the baseline's run on the same fold and seed."""
-        of_baseline = {(run.fold, run.seed): run for run in self.runs.get(self.baseline, ())}
+    @cached_property
+    def _references(self) -> set[str]:
+        """The variants that others are compared with, and that are themselves compared with none."""
+        against = self.recipe.study.against
+        return ({self.baseline} | set(against.values())) - set(against)
+
+    def reference(self, variant: str) -> str | None:
+        """The variant that another one is compared with; None for one that only others are compared with."""
+        return None if variant in self._references else self.recipe.study.compared_with(variant)
+
+    def matched(self, treated: str, reference: str) -> list[tuple[FinishedRun, FinishedRun]]:
+        """The runs of one variant, each with the other's run on the same fold and seed."""
+        others = {(run.fold, run.seed): run for run in self.runs.get(reference, ())}
         return [
-            (run, of_baseline[run.fold, run.seed])
-            for run in self.runs[variant]
-            if (run.fold, run.seed) in of_baseline
+            (run, others[run.fold, run.seed])
+            for run in self.runs.get(treated, ())
+            if (run.fold, run.seed) in others
         ]
 
     @cached_property
     def compared(self) -> list[str]:
-        """The variants that have a difference to the baseline."""
-        return [name for name in self.runs if name != self.baseline and self.pairs(name)]
+        """The variants that have a difference to their reference."""
+        references = {name: self.reference(name) for name in self.runs}
+        return [name for name, other in references.items() if other and self.matched(name, other)]
+
+    @cached_property
+    def treated(self) -> list[str]:
+        """The compared variants that are no controls: those that the study asks about."""
+        return [name for name in self.compared if name not in self.recipe.study.controls]
+
+    @cached_property
+    def candidates(self) -> list[str]:
+        """Those of `treated` that are compared with the baseline; all of them where none is."""
+        return [name for name in self.treated if self.reference(name) == self.baseline] or self.treated
 
     @cached_property
     def chosen(self) -> str | None:
-        """The compared variant that is best in the primary endpoint on the validation cases.
+        """The candidate that stands for the study: the best in the primary endpoint on validation.
 
         Chosen without the test cases, so that its test result is not the luckiest of several.
         """
         sign = 1 if self.primary.higher_is_better else -1
-        scores = {name: sign * self._validation(name) for name in self.compared}
+        scores = {name: sign * self._validation(name) for name in self.candidates}
         # A number that is not defined on the validation cases (AUROC of one class) is never the best.
         return max(scores, key=lambda name: np.nan_to_num(scores[name], nan=-np.inf)) if scores else None
+
+    @cached_property
+    def claims(self) -> list[Claim]:
+        """What the study asks about, each variant against its reference, corrected over all of them."""
+        references = {name: self.reference(name) for name in self.treated}
+        return self.claims_of([(name, other) for name, other in references.items() if other])
+
+    def claim(self, treated: str) -> Claim | None:
+        """The claim about a variant; None for one that the study does not ask about."""
+        return next((claim for claim in self.claims if claim.treated == treated), None)
+
+    @cached_property
+    def control_claims(self) -> list[Claim]:
+        """Each controlled variant against its control, corrected over all of them."""
+        return self.claims_of([(of, control) for control, of in self.recipe.study.controls.items()])
+
+    @cached_property
+    def curve(self) -> list[Line]:
+        """The lines of the study's curve that have points; the baseline's first."""
+        settings = self.recipe.study.curve
+        return [] if settings is None else lines_of(settings, self)
+
+    @cached_property
+    def losses(self) -> list[Loss]:
+        """What each variant loses from one kind of test cases to the other."""
+        return losses(self)
+
+    def claims_of(self, names: Sequence[tuple[str, str]]) -> list[Claim]:
+        """The differences (treated, reference) that have a run in common, corrected over all of them."""
+        found = [(treated, other, self.between(treated, other)) for treated, other in names]
+        return claims([(treated, other, of) for treated, other, of in found if of is not None])
+
+    def between(self, treated: str, reference: str) -> Difference | None:
+        """The difference of two variants in the primary endpoint; None without a run in common."""
+        key = (treated, reference)
+        if key not in self._between:
+            self._between[key] = difference(self.primary, self.matched(treated, reference), SAMPLES)
+        return self._between[key]
+
+    @cached_property
+    def _between(self) -> dict[tuple[str, str], Difference | None]:
+        return {}
 
     def _validation(self, variant: str) -> float:
         values = [self._value(self.primary, run, "validation") for run in self.runs[variant]]
@@ -186,28 +219,35 @@ class StudyResults:
 
     def _outcome(self, variant: str, measure: Measure) -> Outcome:
         runs = self.runs[variant]
-        taken = [measure.sample(run) for run in runs]
+        taken = [sample for sample in map(measure.sample, runs) if np.size(sample.groups)]
+        reference = self.reference(variant)
         return Outcome(
             variant=variant,
             measure=measure,
             of_runs=[self._value(measure, run) for run in runs],
-            interval=averaged(measure.statistic, [one for one in taken if np.size(one.groups)], SAMPLES),
-            difference=self._difference(variant, measure) if variant in self.compared else None,
+            interval=averaged(measure.statistic, taken),
+            reference=reference,
+            difference=self._difference(variant, reference, measure) if reference else None,
         )
 
-    def _difference(self, variant: str, measure: Measure) -> Difference | None:
-        pairs = [measure.pair(run, base) for run, base in self.pairs(variant)]
-        pairs = [pair for pair in pairs if np.size(pair.groups)]
-        return difference(measure, pairs) if pairs else None
+    def _difference(self, variant: str, reference: str, measure: Measure) -> Difference | None:
+        if measure is self.primary:
+            return self.between(variant, reference)
+        return difference(measure, self.matched(variant, reference))
 
     def table(self) -> pd.DataFrame:
         """One row for each variant and measure, as it stands in results.csv."""
-        return pd.DataFrame([_row(outcome) for outcome in self.outcomes.values()])
+        return pd.DataFrame([self._row(outcome) for outcome in self.outcomes.values()])
+
+    def _row(self, outcome: Outcome) -> dict[str, Any]:
+        claim = self.claim(outcome.variant) if outcome.measure is self.primary else None
+        return row_of(outcome) | ({} if claim is None else corrected_columns(claim))
 
     def summary(self) -> dict[str, Any]:
         """The primary endpoint in short, as it stands in summary.json."""
         return {
             "study": self.recipe.name,
+            "question": self.recipe.study.question,
             "data": self.first.case_set,
             "simulated": self.first.simulated,
             "primary": self.primary.name,
@@ -215,7 +255,11 @@ class StudyResults:
             "chosen_on_validation": self.chosen,
             "complete": not self.missing,
             "missing": list(self.missing),
-            "variants": {name: _plain(_row(self.outcome(name))) for name in self.runs},
+            "comparisons": len(self.claims),
+            "variants": {name: plain(self._row(self.outcome(name))) for name in self.runs},
+            "controls": [plain(claim_row(claim)) for claim in self.control_claims],
+            "curve": [plain(row) for line in self.curve for row in line.rows()],
+            "losses": [plain(loss.row()) for loss in self.losses],
         }
 
     def write(self) -> None:
@@ -223,38 +267,5 @@ class StudyResults:
         with whole_file(self.folder / RESULTS) as temporary:
             self.table().to_csv(temporary, index=False, lineterminator="\n")
         write_json(self.folder / SUMMARY, self.summary())
-
-
-def difference(measure: Measure, pairs: Sequence[Pair]) -> Difference:
-    """The difference in one measure over pairs of runs; each pair with at least one case."""
-    statistic = measure.statistic
-    of_runs = [
-        statistic(*pair.shared, pair.treated) - statistic(*pair.shared, pair.baseline) for pair in pairs
-    ]
-    sign = 1 if measure.higher_is_better else -1
-    better = sum(sign * value > 0 for value in of_runs)
-    return Difference(paired_difference(statistic, pairs, SAMPLES), of_runs, better)
-
-
-def _row(outcome: Outcome) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "variant": outcome.variant,
-        "measure": outcome.measure.name,
-        "runs": len(outcome.of_runs),
-        "mean": outcome.interval.value,
-        "std": outcome.std,
-        "low": outcome.interval.low,
-        "high": outcome.interval.high,
-    }
-    if outcome.difference is not None:
-        value, low, high = outcome.difference.interval
-        row |= {"difference": value, "difference_low": low, "difference_high": high}
-        row |= {"pairs": len(outcome.difference.of_runs), "better": outcome.difference.better}
-    return row
-
-
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers for JSON, which knows no NaN."""
-    return {
-        name: None if isinstance(value, float) and np.isnan(value) else value for name, value in row.items()
-    }
+        if self.kinds is not None:
+            self.kinds.write(self.folder)

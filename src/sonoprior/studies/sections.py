@@ -1,6 +1,5 @@
 """The sections of a report, each a list of blocks."""
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,20 +15,29 @@ from sonoprior.training.recipe import PublishedTable, Recipe
 from sonoprior.training.recipe_file import as_yaml
 
 from . import figures, tables
+from .command import commands
 from .figures import Runs
 from .finished import FinishedRun
+from .formats import bounds, valued
 from .gallery import Load, attribution_gallery
 from .measures import available
-from .results import SAMPLES, StudyResults
+from .results import StudyResults
+from .statistics import statistics
 from .verdicts import changes, verdicts, worst_errors
-from .wording import answer, bounds, choice, valued
+from .wording import answer, choice
 
 Blocks = list[Block]
 _NO_IMAGES = "The case set was not at hand when this page was written, so it shows no images."
 
 
+def the_question(results: StudyResults) -> Blocks:
+    """What the study asks, in the words of its recipe; nothing where it has none."""
+    question = results.recipe.study.question
+    return [Note(question, "strong")] if question else []
+
+
 def the_answer(results: StudyResults) -> Blocks:
-    """The result in a sentence, what is missing, and the primary endpoint as plot and table."""
+    """The result in a sentence, what is missing, and the primary endpoint as plot and tables."""
     found = answer(results)
     blocks: list[Block] = [Note(found.text, found.tone)]
     if results.missing:
@@ -45,6 +53,7 @@ def the_answer(results: StudyResults) -> Blocks:
         *blocks,
         *figures.difference_plot(results),
         tables.primary_table(results),
+        *([tables.claims_table(results.claims, results.primary)] if results.claims else []),
         *figures.paired_plot(results),
     ]
 
@@ -58,19 +67,21 @@ def what_was_compared(results: StudyResults, case_set: CaseSet | None) -> Blocks
             Fact(str(cases), "test cases"),
             Fact(str(groups), "patients or duplicate groups"),
             Fact(str(recipe.split.count), "folds" if recipe.split.count > 1 else "split"),
-            Fact(str(recipe.study.seeds), "seeds a fold"),
+            Fact(str(recipe.study.seeds), "seed a fold" if recipe.study.seeds == 1 else "seeds a fold"),
             Fact(str(len(recipe.study.variants)), "variants"),
             Fact(f"{recipe.data.size} px", "image side"),
         ]
     )
-    rows = [[name, _settings(changed)] for name, changed in recipe.study.variants.items()]
+    rows = [
+        [name, _settings(changed), _role(results, name)] for name, changed in recipe.study.variants.items()
+    ]
     about = [] if case_set is None else [Paragraph(_data(case_set, recipe))]
     what = Paragraph(
         f"Data: {some.case_set}, {len(some.classes)} classes ({listed(some.classes)}). Network:"
         f" {recipe.model.backbone}, weights to start from: {recipe.model.weights}; attribution is read at"
         f" {recipe.model.tap}. Endpoint, fixed beforehand: {results.primary.title} on the test cases."
     )
-    return [what, *about, facts, Table(["variant", "settings of its own"], rows)]
+    return [what, *about, facts, Table(["variant", "settings of its own", "compared with"], rows)]
 
 
 def _data(case_set: CaseSet, recipe: Recipe) -> str:
@@ -89,6 +100,12 @@ def _tested(results: StudyResults) -> tuple[int, int]:
 
 def _settings(changed: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} = {value}" for key, value in changed.items()) or "nothing"
+
+
+def _role(results: StudyResults, name: str) -> str:
+    control = results.recipe.study.controls.get(name)
+    reference = results.reference(name) or "others are compared with it"
+    return reference if control is None else f"{reference}; it controls {control}"
 
 
 def every_measure(results: StudyResults) -> Blocks:
@@ -135,8 +152,8 @@ def aligned(results: StudyResults) -> dict[str, FinishedRun]:
 
 
 def opposed(results: StudyResults) -> Runs:
-    """The baseline and the chosen variant, or whatever there is."""
-    names = {results.baseline, results.chosen}
+    """The chosen variant and its reference, or whatever there is."""
+    names = {results.chosen and results.reference(results.chosen), results.chosen}
     return {name: runs for name, runs in results.runs.items() if name in names} or results.runs
 
 
@@ -156,7 +173,7 @@ def class_by_class(runs: Runs, shown: Runs, some: FinishedRun) -> Blocks:
     ]
 
 
-def learning_curves(runs: Runs, some: FinishedRun) -> Blocks:
+def training_curves(runs: Runs, some: FinishedRun) -> Blocks:
     """How training went."""
     shade = colours(list(runs), some.recipe.study.baseline)
     plot = figures.curve_plot(runs, shade, some.recipe.training.monitor)
@@ -167,7 +184,8 @@ def changed_cases(results: StudyResults) -> Blocks:
     """How many cases the chosen variant put right and wrong; nothing without one."""
     if results.chosen is None:
         return []
-    base, name = results.baseline, results.chosen
+    name = results.chosen
+    base = results.reference(name) or results.baseline
     return [changes(name, verdicts(results.runs[name]), base, verdicts(results.runs[base]))]
 
 
@@ -185,22 +203,24 @@ def published(results: StudyResults, table: PublishedTable) -> Blocks:
         "Published numbers stand beside ours and enter no computation; their data, splits, weights and"
         " protocol may differ."
     )
-    return [Paragraph(table.about), note, tables.published_table(results, table)]
+    about = [Paragraph(table.about)] if table.about else []
+    return [
+        *about,
+        note,
+        tables.conditions_table(results.recipe, table),
+        tables.published_table(results, table),
+    ]
 
 
 def how_it_was_made(results: StudyResults, case_set: CaseSet | None) -> Blocks:
     """Statistics, the command, versions and the recipe."""
-    data = "CASE_SET" if case_set is None else str(case_set.root)
-    folder = str(results.folder)
-    command = shlex.join(["sonoprior", "study", f"{folder}/recipe.yaml", "--data", data, "--out", folder])
-    statistics = Paragraph(
-        "Each run's metric is computed on its own test cases, then averaged over folds and seeds. Differences"
-        " are taken run by run on the same fold and seed. Intervals: percentile bootstrap with"
-        f" {SAMPLES:,} draws of whole patients or duplicate groups, the same draw for both; they speak of"
-        " other patients, not of other training sets, and are not corrected for the number of variants."
-    )
-    again = Paragraph("This command trains what is missing, then writes the tables and this page again:")
-    return [statistics, again, Code(command), *recipe_and_versions(results.first, as_yaml(results.recipe))]
+    again = Paragraph("These commands train what is missing and write this page again:")
+    return [
+        *(Paragraph(text) for text in statistics(results.recipe.split.protocol)),
+        again,
+        Code("\n".join(commands(results, case_set))),
+        *recipe_and_versions(results.first, as_yaml(results.recipe)),
+    ]
 
 
 def recipe_and_versions(run: FinishedRun, recipe: str | None = None) -> Blocks:
@@ -219,7 +239,7 @@ def one_run(run: FinishedRun) -> Blocks:
     """What a single run can do: a sentence, and every measure with its interval."""
     primary = run.recipe.study.primary
     measures = sorted(available({run.variant: [run]}), key=lambda measure: measure.name != primary)
-    found = [(one, averaged(one.statistic, [one.sample(run)], SAMPLES)) for one in measures]
+    found = [(one, averaged(one.statistic, [one.sample(run)])) for one in measures]
     first, interval = found[0]
     sentence = (
         f"It reached a {first.title} of {valued(interval.value, first)} (95 % interval"

@@ -5,39 +5,44 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sonoprior.metrics import Interval
 from sonoprior.metrics.classification import class_f1, class_recall
 from sonoprior.render.blocks import Cell, Table
-from sonoprior.training.recipe import PublishedTable
+from sonoprior.training.recipe import PublishedTable, Recipe
 
+from .differences import SAMPLES, Claim
 from .figures import Runs, localisation_by_class
 from .finished import FinishedRun
+from .formats import NOTHING, bounds, chance, counted, heading, number, spread, tone, unit
 from .measures import MEASURES_OF_RUNS, Measure
+from .outcome import Outcome
 from .results import StudyResults
-from .wording import NOTHING, bounds, heading, number, spread, tone, unit
 
 Row = Sequence[str | Cell]
 
 
 def primary_table(results: StudyResults) -> Table:
-    """The primary endpoint: each variant, and its difference to the baseline."""
+    """The primary endpoint: each variant, and its difference to its reference."""
     measure = results.primary
+    elsewhere = any(results.reference(name) not in {None, results.baseline} for name in results.runs)
     header = [
         "variant",
         heading(measure),
         "95 % interval",
+        *(["compared with"] if elsewhere else []),
         f"difference, {unit(measure)}",
         "95 % interval",
         "better in",
     ]
-    rows = [_primary_row(results, name, measure) for name in results.runs]
+    rows = [_primary_row(results.outcome(name), measure, elsewhere) for name in results.runs]
     return Table(
         header, rows, "Mean ± standard deviation over runs; intervals over patients or duplicate groups."
     )
 
 
-def _primary_row(results: StudyResults, name: str, measure: Measure) -> Row:
-    outcome = results.outcome(name)
-    row = [name, spread(outcome), bounds(outcome.interval, measure)]
+def _primary_row(outcome: Outcome, measure: Measure, elsewhere: bool) -> Row:
+    row = [outcome.variant, spread(outcome), bounds(outcome.interval, measure)]
+    row += [outcome.reference or NOTHING] if elsewhere else []
     found = outcome.difference
     if found is None:
         return [*row, NOTHING, NOTHING, NOTHING]
@@ -46,13 +51,58 @@ def _primary_row(results: StudyResults, name: str, measure: Measure) -> Row:
     return [*row, difference, bounds(found.interval, measure, sign=True), runs]
 
 
+def claims_table(claims: Sequence[Claim], measure: Measure) -> Table:
+    """Differences that are looked at together: over other patients, and over other training sets."""
+    header = [
+        "difference",
+        unit(measure),
+        *("other patients, 95 %", "p", "p, corrected"),
+        *("other training sets, 95 %", "p", "p, corrected"),
+    ]
+    return Table(header, [_claim_row(claim, measure) for claim in claims], _how_sure(claims))
+
+
+def _claim_row(claim: Claim, measure: Measure) -> Row:
+    found = claim.difference
+    split = found.corrected.splits < 2
+    over_folds = NOTHING if split else bounds(Interval(*found.corrected[:3]), measure, sign=True)
+    return [
+        f"{claim.treated} less {claim.reference}",
+        number(found.interval.value, measure, sign=True),
+        bounds(found.interval, measure, sign=True),
+        chance(found.p),
+        Cell(chance(claim.patients), "strong" if claim.covers_patients else "plain"),
+        over_folds,
+        chance(found.corrected.p),
+        Cell(chance(claim.training_sets), "strong" if claim.covers_training_sets else "plain"),
+    ]
+
+
+def _how_sure(claims: Sequence[Claim]) -> str:
+    family = claims[0].family
+    several = (
+        f"p corrected over {family} comparisons after Holm"
+        if family > 1
+        else "one comparison, so nothing is corrected"
+    )
+    splits = max(claim.difference.corrected.splits for claim in claims)
+    folds = (
+        f"the corrected resampled t-test of Nadeau and Bengio over J = {splits} folds, {splits - 1} degrees"
+        " of freedom, seeds of a fold averaged first"
+        if splits > 1
+        else "no test, because there is one split"
+    )
+    return f"Other patients: bootstrap with {SAMPLES:,} draws. Other training sets: {folds}. Here: {several}."
+
+
 def measures_table(results: StudyResults) -> Table:
     """Every measure of every variant; coloured where the difference to the baseline leaves zero out."""
     header = ["measure", *results.runs]
     rows = [[heading(measure), *_measure_cells(results, measure)] for measure in results.measures]
     caption = (
-        f"Mean ± standard deviation over runs. Green or red: better or worse than {results.baseline}, with an"
-        " interval that leaves zero out; one in twenty does so by chance."
+        "Mean ± standard deviation over runs. Green or red: better or worse than what the variant is compared"
+        f" with ({results.baseline} unless said otherwise), with an interval over patients that leaves zero"
+        " out; one in twenty does so by chance."
     )
     return Table(header, rows, caption)
 
@@ -139,6 +189,23 @@ def published_table(results: StudyResults, published: PublishedTable) -> Table:
     ]
     ours = f"this study: {published.metric if measure is None else heading(measure)}"
     return Table([*keys, ours], rows)
+
+
+def conditions_table(recipe: Recipe, published: PublishedTable) -> Table:
+    """Under which conditions the published numbers and ours came about, as far as they are told."""
+    guidance, split = recipe.guidance, recipe.split
+    folds = f", {split.count} folds" if split.count > 1 else ""
+    form = "no guidance" if guidance is None else getattr(guidance.settings, "reduction", NOTHING)
+    rows = [
+        ["form of alpha", published.alpha or NOTHING, str(form)],
+        ["weights to start from", published.weights or NOTHING, recipe.model.weights],
+        [
+            "split and runs",
+            published.split or NOTHING,
+            f"{split.protocol.replace('_', ' ')}{folds}, {counted(recipe.study.seeds, 'seed')} each",
+        ],
+    ]
+    return Table(["", "published", "this study"], rows)
 
 
 def _cell(value: str | float | None) -> str:

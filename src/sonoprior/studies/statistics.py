@@ -1,0 +1,30 @@
+"""What a page says of how its numbers were computed."""
+
+from .differences import SAMPLES
+
+_RUNS = (
+    "Each run's metric is computed on its own test cases, then averaged over folds and seeds. Differences are"
+    " taken run by run on the same fold and seed."
+)
+_PATIENTS = (
+    f"Other patients: percentile bootstrap over whole patients or duplicate groups ({SAMPLES:,} draws for"
+    " differences in the endpoint, 1,000 for all else), the same draw for both; it speaks of these trained"
+    " networks."
+)
+_TRAINING_SETS = (
+    "Other training sets: the corrected resampled t-test of Nadeau and Bengio (2003). Seeds on one fold"
+    " repeat one split, so they are averaged first; J is the number of folds, the degrees of freedom are"
+    " J - 1, and the variance of the mean is (1/J + n_test/n_train) times that of the folds. It needs two"
+    " folds."
+)
+_SHARED = " The folds of this study share their test cases, which the test does not account for."
+_SEVERAL = (
+    "Several comparisons: p-values are corrected after Holm (1979), separately for what the study asks, for"
+    " its controls, and for the points of its curve. Intervals, and the other measures, are not corrected."
+)
+
+
+def statistics(protocol: str) -> list[str]:
+    """A paragraph each: runs, other patients, other training sets, several comparisons."""
+    shared = _SHARED if protocol == "fixed_test" else ""
+    return [_RUNS, _PATIENTS, f"{_TRAINING_SETS}{shared}", _SEVERAL]
