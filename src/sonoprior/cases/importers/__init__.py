@@ -17,8 +17,10 @@ IMPORTERS = Registry(
     {
         "affectnet": "sonoprior.cases.importers.affectnet:find_cases",
         "busi": "sonoprior.cases.importers.busi:find_cases",
+        "clips": "sonoprior.cases.importers.clips:find_cases",
         "coco": "sonoprior.cases.importers.coco:find_cases",
         "csv": "sonoprior.cases.importers.csv_table:find_cases",
+        "dicom": "sonoprior.cases.importers.dicom:find_cases",
         "fetal-planes": "sonoprior.cases.importers.fetal_planes:find_cases",
         "folder": "sonoprior.cases.importers.class_folders:find_cases",
         "labelme": "sonoprior.cases.importers.labelme:find_cases",
