@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,3 +83,64 @@ def test_a_long_list_of_losses_is_cut(source, tmp_path, capsys):
         (source / "y" / f"bad{number}.png").write_text("no image")
     assert command("folder", source, tmp_path / "out") == 0
     assert "left out: 6 more; --json lists them all" in capsys.readouterr().out
+
+
+def test_coco_takes_its_file_after_the_images(source, tmp_path, capsys):
+    said = {
+        "images": [{"id": 1, "file_name": "x/a.png", "width": 20, "height": 20}],
+        "categories": [{"id": 1, "name": "sac"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[1, 1, 9, 1, 9, 9]]}],
+    }
+    (tmp_path / "given.json").write_text(json.dumps(said))
+    words = ("coco", source, tmp_path / "given.json", tmp_path / "out", "--labels", "folders", "--complete")
+    assert command(*words) == 0
+    case_set = CaseSet.open(tmp_path / "out")
+    assert case_set.classes() == ["x"]
+    assert case_set.outline(0, "sac").any()
+
+
+@pytest.mark.parametrize("paths", [(), ("a", "b", "c")])
+def test_too_few_or_too_many_paths_are_refused(source, capsys, paths):
+    assert command("folder", source, *paths) == 2
+    assert f"NAME SOURCE OUT, or for coco NAME IMAGES ANNOTATIONS.json OUT, but got {len(paths)}" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_file_of_annotations_without_use_is_refused(source, tmp_path, capsys):
+    assert command("folder", source, "given.json", tmp_path / "out") == 2
+    assert "the importer 'folder' has no use for a file of annotations" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (("--every", "2"), "--every"),
+        (("--every", "0"), "--every"),
+        (("--margin", "0"), "--margin"),
+        (("--form", "aligned"), "--form"),
+        (("--landmarks", "p.csv"), "--landmarks"),
+        (("--labels", "folders"), "--labels"),
+        (("--complete",), "--complete"),
+        (("--keep-identifiers",), "--keep-identifiers"),
+        (("--salt", "s"), "--salt"),
+    ],
+)
+def test_every_flag_reaches_the_importer(source, tmp_path, capsys, words, flag):
+    assert command("folder", source, tmp_path / "out", *words) == 2
+    assert f"the importer 'folder' has no use for {flag}; leave it out" in capsys.readouterr().err
+
+
+def test_every_importer_and_flag_is_documented(capsys):
+    from sonoprior.cases.importers import IMPORTERS
+
+    page = (Path(__file__).parents[2] / "docs" / "importing.md").read_text(encoding="utf-8")
+    assert command("--help") == 0
+    shown = capsys.readouterr().out
+    for name in IMPORTERS.names():
+        assert f"| `{name}` |" in page, name
+        assert name in shown, name
+    for flag in set(re.findall(r"--[a-z-]+", shown)) - {"--name", "--source", "--json", "--images"}:
+        assert flag in page, flag
+    for flag in set(re.findall(r"`(--[a-z-]+)", page)):
+        assert flag in shown, flag
