@@ -66,7 +66,7 @@ def import_set(
     strict: Annotated[bool, Parameter(negative=())] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
-    """Turn a folder, a CSV, clips or DICOM files into a case set.
+    """Turn folders, tables, clips or DICOM files into a case set.
 
     An image that cannot be read is left out and listed; an outline, box or point that does not fit its
     image is left out and listed, and the image stays.

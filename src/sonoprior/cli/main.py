@@ -23,7 +23,7 @@ for group in (data, models, recipe):
     app.command(group)
 
 COMMANDS = (
-    (data, "import", "data_import:import_set", "Turn a folder or a CSV into a case set."),
+    (data, "import", "data_import:import_set", "Turn folders, tables, clips or DICOM files into a case set."),
     (data, "audit", "data_audit:audit", "Find what would make training go wrong."),
     (data, "phantom", "data_phantom:phantom", "Make a simulated case set."),
     (data, "show", "data_show:show", "Draw a contact sheet with outlines and labels."),
