@@ -234,3 +234,17 @@ def test_a_wrong_option_is_refused(basic, tmp_path, options, message):
 def test_another_layout_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"must hold EmoLabel/list_patition_label\.txt, or the folder basic"):
         run("rafdb", tmp_path, tmp_path / "out")
+
+
+@pytest.mark.parametrize(("grouping", "count"), [("one", 1), ("parts", 4), ("each", 51)])
+def test_landmarks_are_priors_that_a_mirror_can_swap(basic, landmarks, tmp_path, grouping, count):
+    from sonoprior.cases.loading.partners import prior_partners
+    from sonoprior.cases.priors import PriorSpec, prior_groups, prior_maps
+
+    _, case_set = run("rafdb", basic, tmp_path / "out", landmarks=landmarks)
+    spec = PriorSpec(source="landmarks", grouping=grouping)
+    maps, present = prior_maps(case_set, 0, spec)
+    assert maps.shape == (count, 100, 100)
+    assert present.all()
+    partners = prior_partners(case_set.info, prior_groups(case_set, spec))
+    assert sorted(partners) == list(range(count))
