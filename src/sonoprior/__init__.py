@@ -13,8 +13,9 @@ _PUBLIC = {
     "CaseSet": "sonoprior.cases",
     "PriorGuidedAttribution": "sonoprior.objectives",
     "load": "sonoprior.training",
+    "load_ensemble": "sonoprior.training",
 }
-__all__ = ["CaseSet", "PriorGuidedAttribution", "__version__", "load"]
+__all__ = ["CaseSet", "PriorGuidedAttribution", "__version__", "load", "load_ensemble"]
 
 
 def __getattr__(name: str) -> Any:

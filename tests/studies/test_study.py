@@ -215,6 +215,7 @@ def test_something_else_in_the_folder_is_refused(recipe_path, case_set, tmp_path
     [
         ("study.variants.guided.model.tap=stage9", ModelError, "tap must be one of"),
         ("study.variants.guided.data.priors.source=landmarks", DataError, "landmarks"),
+        ("split.label_fraction=0.1", DataError, "the train part of fold 0 must hold cases with outlines"),
         ("split.folds=30", DataError, "30 parts need at least 30 groups"),
     ],
 )

@@ -33,6 +33,9 @@ COMMANDS = (
     (app, "demo", "demo:demo", "Run the main job on simulated exams, from nothing to the report."),
     (app, "train", "train:train", "Train one run of a recipe."),
     (app, "study", "study:study", "Train variants, folds and seeds, and compare them."),
+    (app, "report", "report:report", "Write the page of a study or a run again."),
+    (app, "tune", "tune:tune", "Choose settings on validation, with the same budget for every variant."),
+    (app, "refit", "refit:refit", "Train what a tuning chose, on all folds and seeds."),
     (app, "evaluate", "evaluate:evaluate", "Measure a run."),
     (app, "predict", "predict:predict", "Label images with a run."),
     (app, "explain", "explain:explain", "Draw where a run looks in images."),
@@ -47,7 +50,7 @@ INTERRUPTED = 130
 
 
 # The packages of the extra `train`; whatever else is missing is a fault of the installation.
-_BROUGHT_BY_TRAIN = {"safetensors", "tensorboard", "timm", "torch", "torchvision"}
+_BROUGHT_BY_TRAIN = {"filelock", "safetensors", "tensorboard", "timm", "torch", "torchvision"}
 
 
 def main(arguments: list[str] | None = None) -> None:

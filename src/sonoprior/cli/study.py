@@ -1,7 +1,7 @@
 """`sonoprior study`."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from .train import plain_warnings
 if TYPE_CHECKING:
     from sonoprior.cases import CaseSet
 
-_SOME_FAILED = 1
+SOME_FAILED = 1
 
 
 def study(  # noqa: PLR0913 (each is an option)
@@ -24,6 +24,7 @@ def study(  # noqa: PLR0913 (each is an option)
     changes: Set = None,
     seeds: int | None = None,
     jobs: int = 1,
+    cluster: str | None = None,
     device: str = "auto",
     json: bool = False,
 ) -> int:
@@ -49,40 +50,51 @@ def study(  # noqa: PLR0913 (each is an option)
         Runs of each variant and fold; as many as the recipe says, if not given.
     jobs:
         Runs at a time; the cores are divided among them.
+    cluster:
+        The address of a dask scheduler whose workers train instead of this machine; all of them must see
+        the case set and the study folder under the same paths.
     device:
         auto, cpu, cuda, cuda:1, mps.
     json:
         Print JSON instead of a table.
     """
     from sonoprior.cases import CaseSet
-    from sonoprior.studies.finished import is_finished
-    from sonoprior.studies.layout import planned_runs
     from sonoprior.studies.study import run_study
     from sonoprior.training.recipe_file import load_recipe
 
     wanted = [*(changes or []), *([] if seeds is None else [f"study.seeds={seeds}"])]
     settings = load_recipe(recipe, quick=quick, changes=wanted)
     case_set = CaseSet.open(data)
+    failed = carry_out(
+        out, lambda: run_study(settings, case_set, out, jobs=jobs, device=device, cluster=cluster)
+    )
+    show_study(out, case_set, failed, json)
+    return SOME_FAILED if failed else 0
+
+
+def carry_out(out: Path, train: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """Train runs, say how to go on after a stop, and print what failed; the failed runs with their errors."""
     try:
         with plain_warnings():
-            failed = run_study(settings, case_set, out, jobs=jobs, device=device)
+            failed = train()
     except KeyboardInterrupt:
         print(f"sonoprior: finished runs are kept in {out}; the same command goes on.", file=sys.stderr)
         raise
     for name, error in failed.items():
         print(f"sonoprior: {name} failed: {error}", file=sys.stderr)
-    if any(is_finished(run.folder(out)) for run in planned_runs(settings)):
-        _show(out, case_set, failed, json)
-    return _SOME_FAILED if failed else 0
+    return failed
 
 
-def _show(out: Path, case_set: "CaseSet", failed: Mapping[str, str], json: bool) -> None:
-    """Write results and report, and print them in short."""
+def show_study(out: Path, case_set: "CaseSet", failed: Mapping[str, str], json: bool) -> None:
+    """Write results and report, and print them in short; nothing where no run is finished."""
+    from sonoprior.studies.finished import is_finished
     from sonoprior.studies.report import study_report
     from sonoprior.studies.results import StudyResults
     from sonoprior.studies.wording import lines
 
-    results = StudyResults.read(out)
+    if not any(is_finished(run) for run in out.glob("runs/*/*")):
+        return
+    results = StudyResults.read(out, case_set)
     results.write()
     report = study_report(results, case_set)
     if json:

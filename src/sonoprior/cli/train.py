@@ -64,7 +64,7 @@ def train(  # noqa: PLR0913 (each is an option)
     from sonoprior.training.recipe_file import load_recipe
     from sonoprior.training.run import METRICS, Computing, plan_run, train_run
 
-    settings = load_recipe(recipe, quick=quick, changes=changes or [], variant=variant)
+    settings = load_recipe(recipe, quick=quick, changes=changes or [], variant=variant, fold=fold)
     refuse_existing(out, resume=resume)
     plan = plan_run(settings, CaseSet.open(data), variant or settings.name, fold, seed)
     computing = Computing(choose_device(device))

@@ -9,7 +9,7 @@ from sonoprior.training.recipe import Recipe
 from sonoprior.training.recipe_file import take_variant, with_settings
 from sonoprior.training.tune_settings import TuneSettings
 
-KIND, FORMAT = "study", 1
+KIND, TUNING, FORMAT = "study", "tuning", 1
 RECIPE, RESULTS, SUMMARY, REPORT = "recipe.yaml", "results.csv", "summary.json", "report.html"
 SPLITS, TRIED = "splits.csv", "tried.csv"
 

@@ -17,7 +17,7 @@ from sonoprior.core.errors import FolderError
 from sonoprior.core.folder import require, stamp, whole_folder, write_text
 from sonoprior.core.progress import bar
 from sonoprior.objectives.prior_guided_attribution import GuidanceWarning
-from sonoprior.training.assemble import preflight, usable_priors
+from sonoprior.training.assemble import check_guided, preflight, usable_priors
 from sonoprior.training.loop import Fit
 from sonoprior.training.machine import choose_device
 from sonoprior.training.parts import Parts, case_groups, labelled_part, plan_parts
@@ -115,7 +115,8 @@ def create(kind: Kind, recipe: Recipe, case_set: CaseSet, out: Path) -> None:
     with whole_folder(out) as building:
         groups = case_groups(recipe.split, case_set, building / "cache")
         for settings in variants:  # what one of them cannot have is said now, not when its turn has come
-            plan_parts(settings.split, settings.data, case_set, groups)
+            for fold, parts in enumerate(plan_parts(settings.split, settings.data, case_set, groups)):
+                check_guided(settings, case_set, parts["train"], fold)
         whole = recipe.split.model_copy(update={"label_fraction": 1.0})
         folds = plan_parts(whole, recipe.data, case_set, groups)
         write_splits(building / SPLITS, case_set, groups, folds if kind.tested else _without_test(folds))

@@ -5,6 +5,7 @@ from typing import Any
 
 # Loaded on first use, because most of it needs torch.
 _LAZY = {
+    "Ensemble": "ensemble",
     "Experiment": "experiment",
     "Plan": "run",
     "Prediction": "predictor",
@@ -12,10 +13,12 @@ _LAZY = {
     "Recipe": "recipe",
     "assemble": "assemble",
     "load": "predictor",
+    "load_ensemble": "ensemble",
     "load_recipe": "recipe_file",
     "train_run": "run",
 }
 __all__ = [
+    "Ensemble",
     "Experiment",
     "Plan",
     "Prediction",
@@ -23,6 +26,7 @@ __all__ = [
     "Recipe",
     "assemble",
     "load",
+    "load_ensemble",
     "load_recipe",
     "train_run",
 ]

@@ -69,6 +69,20 @@ def usable_priors(recipe: Recipe, case_set: CaseSet) -> PriorSpec | None:
     return spec
 
 
+def check_guided(recipe: Recipe, case_set: CaseSet, train: NDArray[np.int64], fold: int) -> None:
+    """Refuse a training part without a single prior, if the recipe guides by them.
+
+    Raises:
+        DataError: naming the fold.
+    """
+    spec = recipe.data.priors
+    if spec is not None and guides(recipe) and not presence(case_set, spec)[train].any():
+        raise DataError(
+            f"the train part of fold {fold} must hold cases with {spec.source}, because the recipe guides by"
+            f" them, but none of its {len(train)} cases has any; ask for fewer folds or for more labels."
+        )
+
+
 def available_priors(spec: PriorSpec | None, case_set: CaseSet) -> PriorSpec | None:
     """The same priors if any case of a set has one of them, else None."""
     try:

@@ -151,9 +151,17 @@ class Predictor:
         """The parts that the run gave to cases of this set; "new" are those that it has never seen.
 
         Only a set of the same name can hold cases that the run has learnt from.
+
+        Raises:
+            FolderError: if the run was trained to tune settings on this set.
         """
         table = read_table(self.folder / "split.csv")
         same = case_set.info.name == self.identity["case_set"]
+        if same and "test" not in set(table["part"]):
+            raise FolderError(
+                f"{self.folder} was trained to tune settings and has no test part; measured on"
+                f" {case_set.root}, it would let the test cases choose. Measure a run of `sonoprior refit`."
+            )
         known = dict(zip(table["case"], table["part"], strict=True)) if same else {}
         parts = np.array([known.get(case, "new") for case in case_set.ids])
         return {str(part): np.flatnonzero(parts == part) for part in dict.fromkeys(parts.tolist())}

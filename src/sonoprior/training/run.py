@@ -18,7 +18,7 @@ from sonoprior.core.errors import FolderError, RecipeError
 from sonoprior.core.folder import read_json, require, stamp, whole_file, whole_folder, write_json
 from sonoprior.core.randomness import derived_seed
 
-from .assemble import assemble, attribution_settings, level_of, preflight, usable_priors
+from .assemble import assemble, attribution_settings, check_guided, level_of, preflight, usable_priors
 from .checkpoint import Checkpoint, write_tensors
 from .evaluation import Evaluation, Model, evaluate
 from .log import Log
@@ -136,6 +136,7 @@ def start_folder(plan: Plan, out: Path, on: Computing) -> None:
         SonopriorError: if what the recipe asks for cannot be had.
     """
     preflight(plan.recipe, plan.case_set)
+    check_guided(plan.recipe, plan.case_set, plan.parts["train"], plan.fold)
     level = level_of(plan.recipe, plan.case_set)
     threads = plan.recipe.training.threads or share_of_cores(on.workers)
     with whole_folder(out) as building:

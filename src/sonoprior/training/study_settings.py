@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, FiniteFloat, PositiveInt, field_validator, model_validator
 
-from sonoprior.core.checks import one_of
+from sonoprior.core.checks import one_of, within
 from sonoprior.metrics.classification import SCALARS
 
 from .recipe_part import RecipePart, settings_of_a_run
@@ -123,14 +123,24 @@ class StudySettings(RecipePart):
         """The variant that another one is compared with: the baseline, if nothing else is said."""
         return self.against.get(variant, self.baseline)
 
+    def reference(self, variant: str) -> str | None:
+        """As `compared_with`; none for a variant that only others are compared with."""
+        references = ({self.baseline} | set(self.against.values())) - set(self.against)
+        return None if variant in references else self.compared_with(variant)
+
     def chosen_for(self, variant: str, fold: int | None = None) -> dict[str, Any]:
         """What tuning chose for a variant on a fold, as dotted keys; nothing if it was not tuned.
 
         Args:
             variant: its name.
             fold: from 0; none asks for what holds for every fold, and settings chosen fold by fold do not.
+
+        Raises:
+            SonopriorError: if there is no such fold.
         """
         entries = self.chosen.get(variant, [])
         if len(entries) == 1:
             return entries[0]
-        return entries[fold] if entries and fold is not None else {}
+        if not entries or fold is None:
+            return {}
+        return entries[within("fold", fold, 0, len(entries) - 1)]
