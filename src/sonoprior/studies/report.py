@@ -123,7 +123,7 @@ def report_of_study(
         Part("What changed", sections.changed_cases(results)),
         Part("Errors", sections.worst(opposed, case_set), images=True),
         *(
-            Part(f"Published: table {table.table}", sections.published(results, table))
+            Part(f"Published: {_printed_as(table.table)}", sections.published(results, table))
             for table in recipe.published
         ),
         Part("How this page was made", sections.how_it_was_made(results, case_set)),
@@ -145,3 +145,8 @@ def report_of_run(run: FinishedRun, case_set: CaseSet | None = None, load: Load 
     ]
     title = f"{run.recipe.name}: {run.variant}, {run.name}"
     return Report(title, run.recipe.about, run.simulated, parts)
+
+
+def _printed_as(number: str) -> str:
+    """How a heading names what was printed, which may be a figure."""
+    return number if number.startswith("figure") else f"table {number}"

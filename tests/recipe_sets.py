@@ -1,0 +1,69 @@
+"""The smallest case sets on which every recipe trains: lesions, simulated exams, and faces as in RAF-DB."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from import_trees import run
+from made_study import write_cases
+from sonoprior.cases import CaseSet
+from sonoprior.cases.phantom import Confounder, make_phantom
+
+_LIST = Path("EmoLabel", "list_patition_label.txt")
+_MEAN_FACE = {  # the middles of the parts, as shares of the face's box, with their numbers in the 68 points
+    "jaw": (range(1, 18), (0.5, 0.9)),
+    "left brow": (range(18, 23), (0.3, 0.25)),
+    "right brow": (range(23, 28), (0.7, 0.25)),
+    "nose": (range(28, 37), (0.5, 0.5)),
+    "left eye": (range(37, 43), (0.3, 0.35)),
+    "right eye": (range(43, 49), (0.7, 0.35)),
+    "mouth": (range(49, 69), (0.5, 0.75)),
+}
+
+
+def made_lesions(folder: Path) -> CaseSet:
+    """Benign, malignant and normal images, as a set like BUSI."""
+    return CaseSet.open(write_cases(folder, cases=48))
+
+
+def made_exams(folder: Path) -> CaseSet:
+    """Simulated exams, all frames outlined, with a mark that goes with a class."""
+    confounder = Confounder("logo", "adnexa and ovary")
+    settings = {"patients": 14, "frames": 180, "size": 64, "outline_fraction": 1.0, "unlabelled": 0.0}
+    return make_phantom(folder, jobs=1, confounder=confounder, **settings)
+
+
+def made_faces(folder: Path, form: str = "aligned") -> CaseSet:
+    """Faces of seven expressions in a made RAF-DB tree, through its importer."""
+    root, random = folder / "tree" / "basic", np.random.default_rng(0)
+    names = [f"train_{n:05}" for n in range(42)] + [f"test_{n:04}" for n in range(14)]
+    rows = ["image," + ",".join(f"x{n},y{n}" for n in range(1, 69))]
+    for number, name in enumerate(names):
+        grey, points = _face(random, expression=number % 7)
+        for file in (f"aligned/{name}_aligned.jpg", f"original/{name}.jpg"):
+            path = root / "Image" / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(grey).save(path, quality=95)
+        _written(root / "Annotation" / "boundingbox" / f"{name}_boundingbox.txt", "20 20 80 80\n")
+        rows.append(f"{name}.jpg," + ",".join(f"{value:.2f}" for value in points.ravel()))
+    _written(root / _LIST, "".join(f"{name}.jpg {number % 7 + 1}\n" for number, name in enumerate(names)))
+    landmarks = _written(folder / "tree" / "landmarks.csv", "\n".join(rows) + "\n")
+    return run("rafdb", root, folder / form, form=form, landmarks=landmarks)[1]
+
+
+def _face(random: np.random.Generator, expression: int) -> tuple[np.ndarray, np.ndarray]:
+    """A grey picture of 100 x 100 pixels, brighter where the landmarks are; and the landmarks, (68, 2)."""
+    middles = {n: middle for numbers, middle in _MEAN_FACE.values() for n in numbers}
+    points = np.array([middles[n] for n in range(1, 69)]) * 60 + 20 + random.normal(0, 2, (68, 2))
+    points[48:, 1] += expression  # the mouth tells the expression
+    grey = random.normal(100, 15, (100, 100))
+    columns, rows = np.rint(points).astype(int).clip(0, 99).T
+    grey[rows, columns] += 90
+    return grey.clip(0, 255).astype(np.uint8), points
+
+
+def _written(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
