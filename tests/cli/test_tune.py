@@ -41,6 +41,7 @@ def test_from_a_grid_to_the_page_of_what_was_chosen(recipe, blobs, tmp_path, cap
     assert {"tried.csv", "ensemble.csv", "ensemble.json", "report.html"} <= {
         path.name for path in out.iterdir()
     }
+    assert "What was tried" in (out / "report.html").read_text()
     assert ran("study", tuned / "chosen.yaml", *data, "--out", out) == 0  # the same study
 
 

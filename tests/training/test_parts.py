@@ -137,6 +137,12 @@ def test_too_few_patients_for_the_folds_are_refused(tmp_path):
             planned(case_set, protocol=protocol, folds=5)
 
 
+def test_a_class_with_too_few_patients_is_named(tmp_path):
+    rows = [("dark", None)] * 12 + [("bright", None)] * 2
+    with pytest.raises(DataError, match=r"cross_evaluation: the class 'bright' cannot come into each of 5"):
+        planned(small_set(tmp_path / "set", rows), protocol="cross_evaluation", folds=5)
+
+
 def test_one_class_only_is_refused(tmp_path):
     case_set = small_set(tmp_path / "set", [("dark", None)] * 12)
     with pytest.raises(DataError, match="class"):

@@ -12,6 +12,21 @@ from sonoprior.core.errors import DataError
 Counts = NDArray[np.int64]
 
 
+class RareClassError(DataError):
+    """A class has too few groups for the parts that were asked for."""
+
+    def __init__(self, kind: int, groups: int, parts: int) -> None:
+        self.kind, self.groups, self.parts = kind, groups, parts
+        super().__init__(self.about(f"class {kind}"))
+
+    def about(self, name: str) -> str:
+        """The sentence, with the class called as its data set calls it."""
+        return (
+            f"{name} cannot come into each of {self.parts} parts without cutting a group (patient, exam or"
+            f" near-duplicates): its cases are in {self.groups}; ask for fewer parts."
+        )
+
+
 def count_by_group(codes: NDArray[np.integer], group_of: NDArray[np.integer]) -> Counts:
     """How many cases of each code a group holds, (groups, codes); codes in ascending order."""
     kinds, kind_of = np.unique(codes, return_inverse=True)
@@ -36,7 +51,7 @@ def deal(counts: Counts, classes: Counts, shares: NDArray[np.float64], draw: np.
         (groups,) a part each.
 
     Raises:
-        DataError: if a class cannot come into every part.
+        RareClassError: if a class cannot come into every part.
     """
     hand = _Hand(counts, shares)
     shuffled = draw.permutation(len(counts))
@@ -44,10 +59,7 @@ def deal(counts: Counts, classes: Counts, shares: NDArray[np.float64], draw: np.
     for kind in np.argsort((classes > 0).sum(axis=0), kind="stable"):
         holders = small_first[classes[small_first, kind] > 0]
         if len(holders) and not hand.give_one_to_each(holders):
-            raise DataError(
-                f"class {kind} cannot come into each of {len(shares)} parts without cutting a group"
-                f" (patient, exam or near-duplicates): its cases are in {len(holders)}; ask for fewer parts."
-            )
+            raise RareClassError(int(kind), len(holders), len(shares))
     for group in small_first[hand.part_of[small_first] < 0][::-1]:
         hand.give(group, hand.neediest(group))
     return hand.part_of

@@ -120,7 +120,7 @@ def assemble(
     priors = tuple(cache.priors) if cache.present[train].any() else ()
     objectives = _objectives(recipe, Context(network, tap, _example(recipe), level, counts, priors))
     # With the channels last a step of a small network takes three quarters of the time on a processor.
-    experiment = Experiment(network, objectives).to(device, memory_format=torch.channels_last)
+    experiment = Experiment(network, objectives).to(device).to(memory_format=torch.channels_last)
     streams = {"labelled": _training_loader(recipe, cache, train, level, seed, device)}
     training = Training(
         network=network,

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sonoprior.cases.case_set import CaseSet
+from sonoprior.cases.dealing import RareClassError
 from sonoprior.cases.duplicates import duplicate_groups
 from sonoprior.cases.splits import (
     cross_evaluation,
@@ -56,7 +57,12 @@ def plan_parts(
         DataError: if the cases cannot be split this way, or a part would be empty.
     """
     cases = _Cases(case_set, data.level, groups)
-    folds = [labelled_part(split, data, case_set, groups, fold) for fold in _protocol(split, cases)]
+    try:
+        whole = _protocol(split, cases)
+    except RareClassError as error:
+        said = error.about(f"the class '{cases.names([error.kind])}'")
+        raise DataError(f"{split.protocol}: {said}") from error
+    folds = [labelled_part(split, data, case_set, groups, fold) for fold in whole]
     return [_checked(dict(fold), cases) for fold in folds]
 
 
