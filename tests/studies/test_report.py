@@ -1,16 +1,19 @@
 import base64
+import json
 import re
 import shutil
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from made_study import SMALL, FakePredictor, Made, write_cases, write_study
+from made_study import FULL, SMALL, FakePredictor, Made, write_cases, write_study, write_tried
 from sonoprior.cases import CaseSet
 from sonoprior.core.errors import DataError
 from sonoprior.studies import StudyResults, run_report, study_report
+from sonoprior.studies.measures import MEASURES_OF_RUNS
 
 
 class Words(HTMLParser):
@@ -178,6 +181,71 @@ def test_a_study_of_the_baseline_without_outlines_has_a_report(small, tmp_path):
     text = Words(study_report(StudyResults.read(study), small.case_set, load=small.load).read_text()).text
     assert "Nothing can be compared yet" in text
     assert "Not measured: no test case has an outline" in text
+
+
+ODD = {
+    "incomplete": {"leave_out": 7},
+    "one seed and one fold": {"recipe": {"split": {"protocol": "single_split"}, "seeds": 1}},
+    "one fold": {"recipe": {"split": {"protocol": "given"}}},
+    "everything": {"recipe": {}, "tried": True},
+}
+
+
+@pytest.fixture(scope="module", params=ODD)
+def odd(request, tmp_path_factory):
+    """A study of everything that can be asked, with something missing; both pages are written."""
+    asked, folder = ODD[request.param], tmp_path_factory.mktemp("odd")
+    case_set = CaseSet.open(write_cases(folder / "cases", 36))
+    own = dict(asked.get("recipe", {}))
+    seeds = {"seeds": own.pop("seeds")} if "seeds" in own else {}
+    recipe = FULL | {"split": SMALL["split"]} | own | {"study": FULL["study"] | seeds}
+    study = write_study(folder / "study", case_set, recipe, asked.get("leave_out", 0))
+    if asked.get("tried"):
+        write_tried(study, recipe)
+    study_report(StudyResults.read(study, case_set), case_set, load=FakePredictor)
+    return study
+
+
+def test_a_page_of_everything_holds_together(odd):
+    """In both forms: no number that is none, every table with equal rows, every picture there."""
+    html, text = (odd / "report.html").read_text(), (odd / "report.md").read_text()
+    assert not re.search(r"\bnan\b|\binf\b", Words(html).text)
+    assert not re.search(r"\bnan\b|\binf\b", text)
+    widths: list[int] = []
+    for line in text.splitlines():
+        widths = [*widths, len(re.findall(r"(?<!\\)\|", line))] if line.startswith("|") else []
+        assert len(set(widths)) <= 1, line
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        assert (odd / target).is_file(), target
+    headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert headings[:4] == [
+        "The question",
+        "The answer",
+        "Did the place matter",
+        "The curve: share of the labels",
+    ]
+    assert ("What was tried" in headings) == (odd / "tried.csv").is_file()
+
+
+def test_markdown_shows_no_images_of_cases(odd):
+    assert {path.suffix for path in (odd / "report").iterdir()} == {".svg"}
+    assert "Where it looked" not in (odd / "report.md").read_text()
+    assert "> **Simulated data" in (odd / "report.md").read_text()
+
+
+def test_metrics_that_are_not_defined_are_dashes(small, tmp_path):
+    """With one class in the test part there is no AUROC."""
+    study = shutil.copytree(small.study, tmp_path / "study")
+    for path in [*study.glob("runs/*/*/predictions.csv"), *study.glob("runs/*/*/localisation.csv")]:
+        table = pd.read_csv(path)
+        table[(table["part"] != "test") | (table["label"] == "benign")].to_csv(path, index=False)
+    results = StudyResults.read(study)
+    results.write()
+    assert np.isnan(results.outcome("plain", MEASURES_OF_RUNS["auroc"]).interval.value)
+    text = Words(study_report(results).read_text()).text
+    assert "AUROC" in text
+    assert not re.search(r"\bnan\b", text)
+    assert json.loads((study / "summary.json").read_text())["complete"] is True
 
 
 def test_a_single_run_has_a_report(small, tmp_path):

@@ -23,9 +23,9 @@ def controls(results: StudyResults) -> Blocks:
         return []
     claims, measure = results.control_claims, results.primary
     about = Paragraph(
-        "A control is trained like the variant that it controls, but what it is guided by says nothing of its"
-        " image. If the place helps, the variant is better than its control; if any constraint of that kind"
-        " would do, it is not."
+        "A control is trained like the variant that it controls, but guided by maps that say nothing of their"
+        " image, or otherwise without what is thought to help. If the place helps, the variant is better than"
+        " its control; if any constraint of that kind would do, it is not."
     )
     waiting = [Note(text, "warning") for text in _without_runs(results)]
     if not claims:
@@ -53,22 +53,36 @@ def _verdict(claim: Claim, results: StudyResults) -> Note:
     measure, interval = results.primary, claim.difference.interval
     return Note(
         f"{claim.treated} against {claim.reference}: {better_by(interval.value, measure)} (95 % interval"
-        f" {bounds(interval, measure, sign=True)}). {_place(claim, measure)} {certainty(claim, measure)}"
+        f" {bounds(interval, measure, sign=True)}). {_meaning(claim, results)} {certainty(claim, measure)}"
         f"{_itself(claim.reference, results)}",
         tone_of(claim, measure),
     )
 
 
-def _place(claim: Claim, measure: Measure) -> str:
-    """Whether the place mattered, as far as the difference says so."""
-    better = (claim.difference.interval.value > 0) == measure.higher_is_better
-    if claim.covers_patients and not better:
-        return "The control was worth more: the place did not help, it did harm."
-    if tone_of(claim, measure) == "good":
-        return "The place mattered: a constraint of the same kind without it was worth less."
-    if claim.covers_patients:
-        return "In these networks the place mattered; that it would in others is not shown."
-    return "That the place mattered is not shown: any constraint of this kind may do as much."
+_OF_THE_PLACE = {
+    "worse": "The control was worth more: the place did not help, it did harm.",
+    "better": "The place mattered: a constraint of the same kind without it was worth less.",
+    "here": "In these networks the place mattered; that it would in others is not shown.",
+    "open": "That the place mattered is not shown: any constraint of this kind may do as much.",
+}
+_OF_ANOTHER_KIND = {
+    "worse": "The control was worth more.",
+    "better": "What the control does otherwise was worth less.",
+    "here": "In these networks what the control does otherwise was worth less; of others that is not shown.",
+    "open": "That what the control does otherwise is worth less is not shown.",
+}
+
+
+def _meaning(claim: Claim, results: StudyResults) -> str:
+    """What the difference says, of the place where the control differs in its priors."""
+    of_place = "data.priors.control" in results.recipe.study.variants[claim.reference]
+    said = _OF_THE_PLACE if of_place else _OF_ANOTHER_KIND
+    better = (claim.difference.interval.value > 0) == results.primary.higher_is_better
+    if not claim.covers_patients:
+        return said["open"]
+    if not better:
+        return said["worse"]
+    return said["better" if tone_of(claim, results.primary) == "good" else "here"]
 
 
 def _itself(control: str, results: StudyResults) -> str:
@@ -109,9 +123,14 @@ def _in_words(lines: list[Line], measure: Measure, axis: str) -> str:
         for point in line.points
         if point.claim
     ]
-    if not said:
-        return f"No two lines have a point in common on the axis, {axis}."
-    return f"By {axis}: {'; '.join(said)}. In brackets the 95 % interval over other patients."
+    if said:
+        return f"By {axis}: {'; '.join(said)}. In brackets the 95 % interval over other patients."
+    reached = [f"{line.name} {_reached(line, measure)}" for line in lines]
+    return f"{heading(measure)} by {axis}: {'; '.join(reached)}."
+
+
+def _reached(line: Line, measure: Measure) -> str:
+    return ", ".join(f"{number(point.value.value, measure)} at {point.place:g}" for point in line.points)
 
 
 def _curve_table(lines: list[Line], results: StudyResults, axis: str) -> Table:

@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from typing import NamedTuple
 
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.training.recipe import Recipe
@@ -12,14 +13,20 @@ from .results import StudyResults
 
 
 def commands(results: StudyResults, case_set: CaseSet | None) -> list[str]:
-    """One to train what is missing, by the recipe's name where it was run unchanged; one for the page."""
-    folder = shown(results.folder)
+    """From the recipe's name, where it was run unchanged or tuned, else from the one in the study folder."""
+    folder, recipe = shown(results.folder), results.recipe
     data = "CASE_SET" if case_set is None else shown(case_set.root)
-    recipe = _by_name(results.recipe) or [f"{folder}/{RECIPE}"]
-    return [
-        shlex.join(["sonoprior", "study", *recipe, "--data", data, "--out", folder]),
-        shlex.join(["sonoprior", "report", folder, "--data", data]),
-    ]
+    known = _by_name(recipe)
+    seeds = [] if known is None or known.seeds == recipe.study.seeds else ["--seeds", str(recipe.study.seeds)]
+    on = ["--data", data, "--out", folder, *seeds]
+    if known is None:
+        made = [["study", f"{folder}/{RECIPE}", *on]]
+    elif recipe.study.chosen:
+        tuned = f"{folder}-tune"
+        made = [["tune", *known.words, "--data", data, "--out", tuned], ["refit", tuned, *on]]
+    else:
+        made = [["study", *known.words, *on]]
+    return [shlex.join(["sonoprior", *words]) for words in (*made, ["report", folder, "--data", data])]
 
 
 def shown(path: Path) -> str:
@@ -28,19 +35,26 @@ def shown(path: Path) -> str:
     return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(path)
 
 
-def _by_name(recipe: Recipe) -> list[str] | None:
-    """How the recipe is named on the command line; None where it is no longer one that comes along."""
+class _Known(NamedTuple):
+    """A recipe that comes along: how the command line names it, and its seeds."""
+
+    words: list[str]
+    seeds: int
+
+
+def _by_name(recipe: Recipe) -> _Known | None:
+    """Which one was run, full or quick; None where it is no longer one that comes along."""
     if recipe.name not in recipe_names():
         return None
     full = load_recipe(recipe.name)
-    forms = [(full, []), *([(load_recipe(recipe.name, quick=True), ["--quick"])] if full.quick else [])]
-    for known, words in forms:
-        if _but_seeds(known) == _but_seeds(recipe):
-            same = known.study.seeds == recipe.study.seeds
-            return [recipe.name, *words, *([] if same else ["--seeds", str(recipe.study.seeds)])]
-    return None
+    forms = [(full, [recipe.name])]
+    if full.quick:
+        forms.append((load_recipe(recipe.name, quick=True), [recipe.name, "--quick"]))
+    same = [(known, words) for known, words in forms if _but_seeds(known) == _but_seeds(recipe)]
+    return _Known(same[0][1], same[0][0].study.seeds) if same else None
 
 
 def _but_seeds(recipe: Recipe) -> dict[str, object]:
+    """What a recipe was before it grew or was tuned."""
     content = recipe.content()
-    return content | {"study": content["study"] | {"seeds": None}}
+    return content | {"study": content["study"] | {"seeds": None, "chosen": {}}}

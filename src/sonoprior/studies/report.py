@@ -17,6 +17,7 @@ from sonoprior.render.page import Page
 
 from . import asked, sections
 from .finished import FinishedRun
+from .folds_as_one import folds_as_one
 from .gallery import Load
 from .layout import REPORT
 from .results import StudyResults
@@ -113,6 +114,7 @@ def report_of_study(
         Part("Did the place matter", asked.controls(results)),
         Part(f"The curve: {curve.axis}" if curve else "", asked.curve(results)),
         Part("What is lost", asked.contrast(results)),
+        Part("The folds as one model", folds_as_one(results)),
         Part("What was compared", sections.what_was_compared(results, case_set)),
         Part("Did it look there", sections.localisation(results.runs, some)),
         Part("Where it looked", sections.pictures(sections.aligned(results), case_set, load), images=True),

@@ -120,15 +120,9 @@ class StudyResults:
         """The outcome of a variant, in the primary endpoint unless another measure is named."""
         return self.outcomes[variant, (measure or self.primary).name]
 
-    @cached_property
-    def _references(self) -> set[str]:
-        """The variants that others are compared with, and that are themselves compared with none."""
-        against = self.recipe.study.against
-        return ({self.baseline} | set(against.values())) - set(against)
-
     def reference(self, variant: str) -> str | None:
         """The variant that another one is compared with; None for one that only others are compared with."""
-        return None if variant in self._references else self.recipe.study.compared_with(variant)
+        return self.recipe.study.reference(variant)
 
     def matched(self, treated: str, reference: str) -> list[tuple[FinishedRun, FinishedRun]]:
         """The runs of one variant, each with the other's run on the same fold and seed."""

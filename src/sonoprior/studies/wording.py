@@ -1,5 +1,6 @@
 """What a study says: the answer in a few sentences, and one line a variant for a terminal."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sonoprior.core.checks import listed
@@ -87,7 +88,24 @@ def choice(results: StudyResults) -> str:
         else ""
     )
     found = claim.difference
-    return f"{how}{claim.treated} was better in {found.better} of {len(found.of_runs)} pairs of runs."
+    runs = f"{claim.treated} was better in {found.better} of {len(found.of_runs)} pairs of runs."
+    return f"{how}{runs}{_among_all(results.claims, results.primary)}"
+
+
+def _among_all(claims: Sequence[Claim], measure: Measure) -> str:
+    """How many of several differences are certain, in either direction."""
+    if len(claims) < 2:
+        return ""
+    ways = [
+        (claim.difference.interval.value > 0) == measure.higher_is_better
+        for claim in claims
+        if claim.covers_patients
+    ]
+    return (
+        f" Of the {len(claims)} differences that the study asks about, {sum(ways)} are for the better and"
+        f" {len(ways) - sum(ways)} for the worse over other patients, corrected for their number;"
+        f" {len(claims) - len(ways)} may be nothing."
+    )
 
 
 def lines(results: StudyResults) -> list[str]:
