@@ -205,7 +205,7 @@ def test_every_variant_of_the_full_form_trains(name, sets):
     # A step of a VGG16 takes ten seconds, and the quick form has tried what its variants differ in.
     heavy = [settings for settings in variants if settings.model.backbone == "vgg16"]
     for settings in variants:
-        if settings not in heavy[2:]:
+        if settings not in heavy or settings == heavy[1]:
             step(settings, sets.of(name), sets.caches)
 
 
