@@ -48,7 +48,12 @@ TINY = {
         "guidance": {"type": "prior_guided_attribution", "weight": 1.0},
     },
     "training": {"epochs": 3, "batch_size": 8, "learning_rate": 0.01, "threads": 1},
-    "split": {"protocol": "single_split", "validation": 0.25, "test": 0.25, "keep_duplicates_together": False},
+    "split": {
+        "protocol": "single_split",
+        "validation": 0.25,
+        "test": 0.25,
+        "keep_duplicates_together": False,
+    },
     "study": {
         "seeds": 1,
         "variants": {"plain": {"objectives.guidance.weight": 0}, "guided": {"objectives.guidance.weight": 2}},
