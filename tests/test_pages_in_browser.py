@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from made_study import SMALL, FakePredictor, write_cases, write_study
+from made_study import FULL, SMALL, FakePredictor, write_cases, write_study, write_tried
 from sonoprior.cases import CaseSet
 from sonoprior.cases.audit import audit, write_audit
 from sonoprior.studies import StudyResults, run_report, study_report
@@ -40,11 +40,14 @@ def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     case_set = CaseSet.open(write_cases(folder / "cases", 36))
     study = write_study(folder / "study", case_set, SMALL)
+    everything = write_study(folder / "everything", case_set, FULL)
+    write_tried(everything, FULL)
     run = next((study / "runs").glob("alpha-10/*"))
     write_audit(folder / "audit", case_set, audit(case_set))
     return {
         "audit": folder / "audit" / "audit.html",
         "study": study_report(StudyResults.read(study), case_set, load=FakePredictor),
+        "everything": study_report(StudyResults.read(everything, case_set), case_set, load=FakePredictor),
         "run": run_report(run, folder / "run.html", case_set, load=FakePredictor),
     }
 
@@ -63,7 +66,7 @@ def opened(browser, pages, request):
     context.close()
 
 
-EVERY = pytest.mark.parametrize("opened", ["audit", "study", "run"], indirect=True)
+EVERY = pytest.mark.parametrize("opened", ["audit", "study", "everything", "run"], indirect=True)
 
 
 @EVERY

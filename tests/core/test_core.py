@@ -8,7 +8,7 @@ import pytest
 
 from sonoprior.core.checks import at_least, listed, nearest, one_of, within
 from sonoprior.core.errors import DataError, FolderError, RecipeError, SonopriorError
-from sonoprior.core.folder import read_json, require, stamp, whole_file, whole_folder, write_json, write_text
+from sonoprior.core.folder import kind_of, read_json, require, stamp, whole_file, whole_folder, write_json, write_text
 from sonoprior.core.randomness import derived_seed, generator
 from sonoprior.core.registry import Registry
 
@@ -123,6 +123,14 @@ def test_a_stamp_tells_kind_and_format(tmp_path):
         write_json(tmp_path / "sonoprior.json", {"kind": "run", "format": wrong})
         with pytest.raises(FolderError, match="the format must be a whole number of 1 or more"):
             require(tmp_path, "run", 1)
+
+
+def test_the_kind_of_a_folder_is_read_from_its_stamp(tmp_path):
+    assert kind_of(tmp_path) is None
+    stamp(tmp_path, "run", 1)
+    assert kind_of(tmp_path) == "run"
+    write_text(tmp_path / "sonoprior.json", "[]")
+    assert kind_of(tmp_path) is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1"])

@@ -12,6 +12,8 @@ from sonoprior.render.pictures import data_uri
 NAMES = ["plain", "alpha 1", "alpha 10"]
 SHADE = plots.colours(NAMES, "plain")
 
+PLACES = plots.Places([0.1, 0.5, 1.0], [1.0, 2.0, np.nan], [0.5, 1.5, np.nan], [1.5, 2.5, np.nan])
+
 
 def every_plot():
     rng = np.random.default_rng(0)
@@ -19,6 +21,13 @@ def every_plot():
     return {
         "differences": plots.differences(
             [plots.Estimate("a", 2.0, 1.0, 3.0), plots.Estimate("b", 1.0, -1.0, 3.0)], "x"
+        ),
+        "two intervals": plots.differences([plots.Estimate("a", 2.0, 1.0, 3.0, -40.0, 44.0)], "x"),
+        "over_axis": plots.over_axis(
+            {"accuracy": {"plain": PLACES, "alpha 1": PLACES}, "points": {"alpha 1": PLACES}},
+            "share",
+            SHADE,
+            {"points"},
         ),
         "paired": plots.paired(
             {"plain": [1.0, 2.0], "alpha 1": [2.0, np.nan]}, ["fold 0", "fold 1"], "accuracy, %"
@@ -76,6 +85,18 @@ def test_an_interval_around_zero_is_grey_and_another_is_blue():
     around = plots.differences([plots.Estimate("b", 1.0, -1.0, 3.0)], "x").svg.decode()
     assert plots.GREY in around
     assert plots.COLOURS[0].lower() not in around
+
+
+def test_a_second_interval_that_is_much_wider_leaves_the_plot():
+    assert "40" not in words("two intervals")
+    assert numbers("two intervals")["second_high"].tolist() == [44.0]
+
+
+def test_lines_over_an_axis_have_a_tick_at_every_place():
+    assert all(text in words("over_axis") for text in ("0.1", "0.5", "share", "points", "alpha 1"))
+    table = numbers("over_axis")
+    assert table.groupby(["quantity", "line"]).size().tolist() == [3, 3, 3]
+    assert table["value"].isna().sum() == 3
 
 
 def test_a_missing_run_is_an_empty_cell_in_the_numbers():
