@@ -8,7 +8,16 @@ import pytest
 
 from sonoprior.core.checks import at_least, listed, nearest, one_of, within
 from sonoprior.core.errors import DataError, FolderError, RecipeError, SonopriorError
-from sonoprior.core.folder import kind_of, read_json, require, stamp, whole_file, whole_folder, write_json, write_text
+from sonoprior.core.folder import (
+    kind_of,
+    read_json,
+    require,
+    stamp,
+    whole_file,
+    whole_folder,
+    write_json,
+    write_text,
+)
 from sonoprior.core.randomness import derived_seed, generator
 from sonoprior.core.registry import Registry
 
