@@ -13,7 +13,7 @@ from sonoprior.cases.phantom.burnt_in import OVERLAYS
 
 pytestmark = pytest.mark.long
 SIDE = 96
-EPOCHS = 45
+EPOCHS = 60  # as in the recipe phantom-pga
 
 
 @pytest.fixture(scope="module")
