@@ -32,7 +32,8 @@ def evaluate(
     data:
         The folder of a case set; what was measured after training, if none is named.
     report:
-        An HTML page to write about the run; with images, if `data` is the set of the run.
+        An HTML page to write about the run, and its Markdown form beside it; the HTML with images, if `data` is
+        the set of the run.
     device:
         auto, cpu, cuda, cuda:1, mps.
     json:
