@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import closing
 from pathlib import Path
 from threading import Thread
 
@@ -66,12 +67,30 @@ def test_a_piece_that_fails_or_kills_its_worker_takes_no_other_along(address, tm
     assert [item.steps for item in news if item.name == "good"][-1] is None
 
 
+@pytest.mark.long
 def test_a_piece_that_kills_every_worker_is_given_up(tmp_path):
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
         one = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0")
     with one, Cluster(one.scheduler_address) as cluster:
         news = list(cluster.work_through({"bad": (tmp_path, "dies")}, work))
     assert "the workers that it ran on died one after another" in news[-1].error
+
+
+def long_work(tell, folder):
+    """Report until nobody wants it any more."""
+    for step in range(1, 2000):
+        (folder / "step").write_text(str(step))
+        time.sleep(0.01)
+        tell(step)
+
+
+def test_work_that_nobody_waits_for_any_more_ends_at_its_next_report(address, tmp_path):
+    with Cluster(address) as cluster, closing(cluster.work_through({"long": (tmp_path,)}, long_work)) as news:
+        assert next(news).steps == 1
+    time.sleep(0.5)
+    left_at = (tmp_path / "step").read_text()
+    time.sleep(0.3)
+    assert (tmp_path / "step").read_text() == left_at
 
 
 def test_workers_of_a_machine_share_its_cores(address):
@@ -129,7 +148,9 @@ def test_the_runs_of_a_worker_that_is_killed_in_mid_run_are_taken_up_by_others(l
             time.sleep(0.01)
         run = found[0].parent
         for pid in [worker.pid for worker in local.workers.values()]:
-            if any(str(fd.readlink()).endswith(f"/.{run.name}.lock") for fd in open_files(pid)):
+            if any(
+                str(fd.readlink()).endswith(f"/{run.parent.name}/{run.name}.lock") for fd in open_files(pid)
+            ):
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
 

@@ -156,9 +156,13 @@ def test_two_studies_into_one_folder_are_refused(study, recipe_path, case_set, a
 
 def test_a_run_waits_until_its_former_trainer_has_let_go(tmp_path):
     refused = pytest.raises(FolderError, match="another process is training in")
-    with only_trainer(tmp_path / "run"), refused, only_trainer(tmp_path / "run", patience_s=0.1):
+    with (
+        only_trainer(tmp_path, tmp_path / "run"),
+        refused,
+        only_trainer(tmp_path, tmp_path / "run", patience_s=0.1),
+    ):
         pytest.fail("two trainers")
-    with only_trainer(tmp_path / "run", patience_s=0.1):
+    with only_trainer(tmp_path, tmp_path / "run", patience_s=0.1):
         pass
 
 

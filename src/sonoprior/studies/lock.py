@@ -1,7 +1,7 @@
 """One process at a time in a folder.
 
 The locks are those of the operating system, so they end with the process that holds them, even if it is
-killed; the hidden files that bear them stay and mean nothing.
+killed; the hidden files that bear them stay, and mean nothing.
 """
 
 from collections.abc import Generator
@@ -28,17 +28,19 @@ def only_process(folder: Path) -> Generator[None, None, None]:
 
 
 @contextmanager
-def only_trainer(run: Path, patience_s: float = PATIENCE_S) -> Generator[None, None, None]:
+def only_trainer(study: Path, run: Path, patience_s: float = PATIENCE_S) -> Generator[None, None, None]:
     """Hold a run folder, once whoever was given up with it has let it go.
 
     Args:
-        run: the run folder; it may not exist yet.
+        study: the folder that the run belongs to.
+        run: the run folder in it; it may not exist yet.
         patience_s: seconds to wait.
 
     Raises:
         FolderError: if another process still holds it then.
     """
-    with _held(run.with_name(f".{run.name}.lock"), run, patience_s):
+    inside = run.relative_to(study)
+    with _held(study / ".locks" / inside.with_name(f"{inside.name}.lock"), run, patience_s):
         yield
 
 

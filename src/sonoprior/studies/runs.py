@@ -204,7 +204,7 @@ def train_one(tell: Tell, out: Path, case_set_root: Path, run: PlannedRun, worke
         tell(fit.progress.epochs)
 
     computing = Computing(choose_device(device), workers, out / "cache")
-    with only_trainer(run.folder(out)):
+    with only_trainer(out, run.folder(out)):
         train_run(plan, run.folder(out), computing, resume=True, after_epoch=after_epoch)
 
 
