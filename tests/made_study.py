@@ -198,7 +198,7 @@ def _predictions(case_set: CaseSet, recipe: Recipe, run: PlannedRun, part: str) 
     )
     scores = noise * 0.8
     disagrees = case_set.column("extra.mark_agrees")[at] == "no"
-    own = SKILL[run.variant] + 0.8 * hard - MISLED.get(run.variant, 0) * (part == "test") * disagrees
+    own = SKILL.get(run.variant, 1.0) + 0.8 * hard - MISLED.get(run.variant, 0) * (part == "test") * disagrees
     scores[np.arange(len(at)), case_set.labels()[at]] += own
     given = np.exp(1.6 * scores)
     given /= given.sum(axis=1, keepdims=True)
@@ -240,7 +240,7 @@ def _localisation(case_set: CaseSet, test: pd.DataFrame, run: PlannedRun) -> pd.
     for case, label in zip(test["case"], test["label"], strict=True):
         for zone, mask in case_set.outlines(case_set.ids.index(case)).items():
             if mask is not None and mask.any():
-                inside = float(np.clip(FOCUS[run.variant] + rng.normal(0, 0.1), 0, 1))
+                inside = float(np.clip(FOCUS.get(run.variant, 0.5) + rng.normal(0, 0.1), 0, 1))
                 hit = float(rng.random() < inside)
                 rows.append((case, "test", label, zone, inside, hit, inside - 0.1, mask.mean()))
     names = ["case", "part", "label", "prior", "inside", "pointing", "correlation", "area"]
@@ -255,8 +255,10 @@ def _log(run: PlannedRun, epochs: int) -> pd.DataFrame:
     columns["train.loss"] = 1.1 - 0.8 * rise + rng.normal(0, 0.02, len(epoch))
     columns["train.classification"] = columns["train.loss"]
     if run.variant != "plain":
-        columns["train.guidance"] = -0.1 - 0.5 * rise * FOCUS[run.variant] + rng.normal(0, 0.02, len(epoch))
-    skill = 0.33 + (0.25 + 0.2 * SKILL[run.variant]) * rise
+        columns["train.guidance"] = (
+            -0.1 - 0.5 * rise * FOCUS.get(run.variant, 0.5) + rng.normal(0, 0.02, len(epoch))
+        )
+    skill = 0.33 + (0.25 + 0.2 * SKILL.get(run.variant, 1.0)) * rise
     return pd.DataFrame(
         columns | {f"val.{name}": skill + rng.normal(0, 0.03, len(epoch)) for name in SCALARS}
     )
@@ -299,7 +301,7 @@ class FakePredictor:
         corner = np.zeros_like(dark)
         corner[:40, :50] = dark.max()
         corner = cv2.GaussianBlur(corner, (0, 0), 9)
-        focus = FOCUS[identity["variant"]]
+        focus = FOCUS.get(identity["variant"], 0.5)
         mixed = (focus * dark + (1 - focus) * corner).astype(np.float32)
         maps = {name: np.roll(mixed, 12 * at, 0) for at, name in enumerate(identity["priors"])}
         said = CLASSES[int(image.sum()) % 3]

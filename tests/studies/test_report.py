@@ -233,6 +233,21 @@ def test_markdown_shows_no_images_of_cases(odd):
     assert "> **Simulated data" in (odd / "report.md").read_text()
 
 
+def test_of_many_variants_those_of_the_answer_stand_side_by_side(small, tmp_path):
+    others = {f"other-{number}": {"training.epochs": 20 + number} for number in range(6)}
+    asked = FULL["study"] | {"seeds": 1, "variants": FULL["study"]["variants"] | others}
+    recipe = FULL | {"split": {"protocol": "single_split"}, "study": asked}
+    study = write_study(tmp_path / "study", small.case_set, recipe)
+    results = StudyResults.read(study)
+    text = study_report(results).with_suffix(".md").read_text()
+    chosen = [name for name in (results.baseline, results.chosen) if name]
+    said = re.search(r"Of these, (.*) are shown side by side below; every measure is given of all", text)
+    assert set(chosen) <= set(said[1].split(", "))
+    assert len(said[1].split(", ")) <= 6
+    every = text.partition("## Every measure")[2].partition("## ")[0]
+    assert all(f"| {name} |" in every for name in results.runs)
+
+
 def test_metrics_that_are_not_defined_are_dashes(small, tmp_path):
     """With one class in the test part there is no AUROC."""
     study = shutil.copytree(small.study, tmp_path / "study")

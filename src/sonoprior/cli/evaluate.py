@@ -32,7 +32,7 @@ def evaluate(
     data:
         The folder of a case set; what was measured after training, if none is named.
     report:
-        An HTML page to write about the run, and its Markdown form beside it; the HTML with images, if `data` is
+        An HTML page to write about the run, its Markdown form beside it; the HTML has images, if `data` is
         the set of the run.
     device:
         auto, cpu, cuda, cuda:1, mps.

@@ -170,6 +170,9 @@ def _mark_places(axes: Axes, places: Sequence[float]) -> None:
     axes.minorticks_off()
 
 
+_PAIRED_WITH_ROOM = 8
+
+
 @_styled
 def paired(values: Mapping[str, ArrayLike], runs: Sequence[str], label: str) -> Plot:
     """Every run of every variant, runs on the same fold and seed joined by a line, means as bars.
@@ -180,13 +183,14 @@ def paired(values: Mapping[str, ArrayLike], runs: Sequence[str], label: str) -> 
         label: of the axis.
     """
     table = pd.DataFrame({name: np.asarray(of, dtype=float) for name, of in values.items()}, index=list(runs))
-    figure, axes = _one(1.6 + 1.15 * len(values), 3.4)
+    few = len(values) <= _PAIRED_WITH_ROOM
+    figure, axes = _one(1.6 + (1.15 if few else 0.42) * len(values), 3.4 if few else 4.0)
     places = np.arange(len(values))
     axes.plot(places, table.to_numpy().T, color=_FAINT, linewidth=1, zorder=1)
     for place, name in zip(places, values, strict=True):
         axes.plot(np.full(len(table), place), table[name], "o", color=GREY, markersize=4, zorder=2)
         axes.plot([place - 0.22, place + 0.22], [table[name].mean()] * 2, color=COLOURS[0], linewidth=3)
-    axes.set_xticks(places, list(values))
+    axes.set_xticks(places, list(values), rotation=0 if few else 50, ha="center" if few else "right")
     axes.set_xlim(-0.5, len(values) - 0.5)
     axes.set_ylabel(label)
     return _finished(figure, table.rename_axis("run").reset_index())

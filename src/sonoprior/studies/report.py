@@ -107,6 +107,7 @@ def report_of_study(
 ) -> Report:
     """The page of a study; see `study_report`."""
     recipe, some, opposed = results.recipe, results.first, sections.opposed(results)
+    few = sections.side_by_side(results)
     curve = recipe.study.curve
     parts = [
         Part("The question", sections.the_question(results)),
@@ -116,11 +117,11 @@ def report_of_study(
         Part("What is lost", asked.contrast(results)),
         Part("The folds as one model", folds_as_one(results)),
         Part("What was compared", sections.what_was_compared(results, case_set)),
-        Part("Did it look there", sections.localisation(results.runs, some)),
-        Part("Where it looked", sections.pictures(sections.aligned(results), case_set, load), images=True),
+        Part("Did it look there", sections.localisation(few, some)),
+        Part("Where it looked", sections.pictures(sections.aligned(few), case_set, load), images=True),
         Part("Every measure", sections.every_measure(results)),
-        Part("Class by class and how sure", sections.class_by_class(results.runs, opposed, some)),
-        Part("How training went", sections.training_curves(results.runs, some)),
+        Part("Class by class and how sure", sections.class_by_class(few, opposed, some)),
+        Part("How training went", sections.training_curves(few, some)),
         Part("What was tried", what_was_tried(results)),
         Part("What changed", sections.changed_cases(results)),
         Part("Errors", sections.worst(opposed, case_set), images=True),

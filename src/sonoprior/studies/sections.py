@@ -81,7 +81,8 @@ def what_was_compared(results: StudyResults, case_set: CaseSet | None) -> Blocks
         f" {recipe.model.backbone}, weights to start from: {recipe.model.weights}; attribution is read at"
         f" {recipe.model.tap}. Endpoint, fixed beforehand: {results.primary.title} on the test cases."
     )
-    return [what, *about, facts, Table(["variant", "settings of its own", "compared with"], rows)]
+    variants = Table(["variant", "settings of its own", "compared with"], rows)
+    return [what, *about, facts, variants, *_not_side_by_side(results)]
 
 
 def _data(case_set: CaseSet, recipe: Recipe) -> str:
@@ -142,13 +143,34 @@ def _load() -> Load:
     return load
 
 
-def aligned(results: StudyResults) -> dict[str, FinishedRun]:
+def aligned(runs: Runs) -> dict[str, FinishedRun]:
     """One run a variant, all of the fold and seed that most variants have finished, the first of these."""
     by_key: dict[tuple[int, int], dict[str, FinishedRun]] = {}
-    for name, runs in results.runs.items():
-        for run in runs:
+    for name, of_variant in runs.items():
+        for run in of_variant:
             by_key.setdefault((run.seed, run.fold), {})[name] = run
     return max((by_key[key] for key in sorted(by_key)), key=len)
+
+
+_SIDE_BY_SIDE = 6
+
+
+def side_by_side(results: StudyResults) -> Runs:
+    """The variants that are shown beside one another: all, or of many the answer's and its controls."""
+    if len(results.runs) <= _SIDE_BY_SIDE:
+        return results.runs
+    controls = [name for name, of in results.recipe.study.controls.items() if of == results.chosen]
+    names = [name for name in (*opposed(results), *controls) if name in results.runs]
+    return {name: results.runs[name] for name in names[:_SIDE_BY_SIDE]}
+
+
+def _not_side_by_side(results: StudyResults) -> Blocks:
+    few = side_by_side(results)
+    if len(few) == len(results.runs):
+        return []
+    return [
+        Paragraph(f"Of these, {listed(few)} are shown side by side below; every measure is given of all.")
+    ]
 
 
 def opposed(results: StudyResults) -> Runs:

@@ -97,8 +97,11 @@ def _how_sure(claims: Sequence[Claim]) -> str:
 
 def measures_table(results: StudyResults) -> Table:
     """Every measure of every variant; coloured where the difference to the baseline leaves zero out."""
-    header = ["measure", *results.runs]
-    rows = [[heading(measure), *_measure_cells(results, measure)] for measure in results.measures]
+    rows = [
+        [name, *(_measure_cell(results.outcome(name, measure)) for measure in results.measures)]
+        for name in results.runs
+    ]
+    header = ["variant", *(heading(measure) for measure in results.measures)]
     caption = (
         "Mean ± standard deviation over runs. Green or red: better or worse than what the variant is compared"
         f" with ({results.baseline} unless said otherwise), with an interval over patients that leaves zero"
@@ -107,9 +110,8 @@ def measures_table(results: StudyResults) -> Table:
     return Table(header, rows, caption)
 
 
-def _measure_cells(results: StudyResults, measure: Measure) -> Row:
-    outcomes = [results.outcome(name, measure) for name in results.runs]
-    return [Cell(spread(outcome), tone(outcome.difference, measure)) for outcome in outcomes]
+def _measure_cell(outcome: Outcome) -> Cell:
+    return Cell(spread(outcome), tone(outcome.difference, outcome.measure))
 
 
 def class_table(runs: Runs, classes: Sequence[str]) -> Table:
