@@ -65,6 +65,11 @@ def heading(measure: Measure) -> str:
     return f"{measure.title}, %" if measure.percent else measure.title
 
 
+def with_article(measure: Measure) -> str:
+    """A measure with its article: "an accuracy", "a balanced accuracy"."""
+    return f"{'an' if measure.title[0].lower() in 'aeiou' else 'a'} {measure.title}"
+
+
 def unit(measure: Measure) -> str:
     """What a difference is counted in."""
     return "points" if measure.percent else "in correlation"

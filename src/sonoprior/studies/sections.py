@@ -18,7 +18,7 @@ from . import figures, tables
 from .command import commands
 from .figures import Runs
 from .finished import FinishedRun
-from .formats import bounds, valued
+from .formats import bounds, valued, with_article
 from .gallery import Load, attribution_gallery
 from .measures import available
 from .results import StudyResults
@@ -264,7 +264,7 @@ def one_run(run: FinishedRun) -> Blocks:
     found = [(one, averaged(one.statistic, [one.sample(run)])) for one in measures]
     first, interval = found[0]
     sentence = (
-        f"It reached a {first.title} of {valued(interval.value, first)} (95 % interval"
+        f"It reached {with_article(first)} of {valued(interval.value, first)} (95 % interval"
         f" {bounds(interval, first)}) on {len(run.predictions())} test cases of {run.case_set} with"
         f" {len(run.classes)} classes; always saying the commonest class would be right in"
         f" {100 * _commonest(run):.0f} %."

@@ -8,7 +8,7 @@ from sonoprior.render.blocks import Tone
 
 from .certainty import certainty, tone_of
 from .differences import Claim
-from .formats import better_by, bounds, counted, number, spread, unit, valued
+from .formats import better_by, bounds, counted, number, spread, unit, valued, with_article
 from .measures import Measure
 from .outcome import Outcome
 from .results import StudyResults
@@ -44,8 +44,8 @@ def _without_comparison(results: StudyResults) -> str:
     outcome = results.outcome(variant)
     return (
         f"Nothing can be compared yet: {listed(results.runs)} has finished runs, but no two variants that the"
-        f" study compares have one on the same fold and seed. {variant} reached a {outcome.measure.title}"
-        f" of {_valued(outcome)}."
+        f" study compares have one on the same fold and seed. {variant} reached"
+        f" {with_article(outcome.measure)} of {_valued(outcome)}."
     )
 
 
@@ -53,7 +53,7 @@ def _comparison(results: StudyResults, claim: Claim) -> str:
     measure, interval = results.primary, claim.difference.interval
     ours, base = results.outcome(claim.treated), results.outcome(claim.reference)
     return (
-        f"{claim.treated} reached a {measure.title} of {_valued(ours)}, {claim.reference} of"
+        f"{claim.treated} reached {with_article(measure)} of {_valued(ours)}, {claim.reference} of"
         f" {_valued(base)}: {better_by(interval.value, measure)} (95 % interval of the difference:"
         f" {bounds(interval, measure, sign=True)})."
     )
