@@ -18,6 +18,7 @@ for _, _, place, _ in COMMANDS:
 """
 LIGHT = [
     "import sonoprior",
+    "import sonoprior.knowledge",
     "import sonoprior.cases",
     "import sonoprior.cases.loading",
     "import sonoprior.metrics",

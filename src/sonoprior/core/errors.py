@@ -2,6 +2,7 @@
 
     SonopriorError            every error below; the CLI prints its one sentence and exits with status 2
     ├── DataError             a case set, an image, an outline or a split cannot be used
+    ├── OntologyError         an ontology, a term or a path through it cannot be used
     ├── RecipeError           a recipe, a setting or a combination of settings cannot be used
     ├── ModelError            a backbone, a tap or weights cannot be used
     ├── FolderError           a folder that the project writes is missing, damaged, or newer than this version
@@ -17,6 +18,10 @@ class SonopriorError(ValueError):
 
 class DataError(SonopriorError):
     """A case set, an image, an outline or a split cannot be used."""
+
+
+class OntologyError(SonopriorError):
+    """An ontology, a term or a path through it cannot be used."""
 
 
 class RecipeError(SonopriorError):
