@@ -8,6 +8,7 @@ import pandas as pd
 import yaml
 
 from sonoprior.cases import EMPTY, CaseSet, CaseSetWriter, DatasetInfo
+from sonoprior.cases.priors import prior_names
 from sonoprior.core.folder import stamp, write_json
 from sonoprior.metrics.classification import SCALARS
 from sonoprior.studies.layout import PlannedRun, planned_runs
@@ -178,7 +179,7 @@ def write_run(folder: Path, case_set: CaseSet, recipe: Recipe, run: PlannedRun) 
     identity = {"variant": run.variant, "fold": run.fold, "seed": run.seed, "level": case_set.default_level}
     identity |= {
         "classes": case_set.classes(),
-        "priors": list(case_set.info.zones),
+        "priors": prior_names(case_set, own.data.priors),
         "case_set": case_set.info.name,
     }
     write_json(folder / "run.json", identity | {"simulated": case_set.info.simulated})

@@ -288,3 +288,15 @@ def test_another_case_set_is_refused(small, tmp_path):
     with pytest.raises(DataError, match="must hold the cases of the runs, but it has no case 'case-"):
         run_report(small.study / "runs/plain/fold0-seed0", tmp_path / "run.html", other, small.load)
     assert not (tmp_path / "run.html").exists()
+
+
+def test_variants_with_other_priors_stand_in_a_table_of_their_own(tmp_path):
+    cases = write_cases(tmp_path / "cases", 24, zones=("sac", "embryo"))
+    each = {"data.priors.grouping": "each"}
+    study = SMALL["study"] | {"variants": {"plain": {"objectives.guidance.weight": 0}, "alpha-10": each}}
+    recipe = {**SMALL, "data": {"size": 64, "priors": {"source": "outlines"}}, "study": study}
+    made = Made(cases, write_study(tmp_path / "study", CaseSet.open(cases), recipe))
+    out = study_report(StudyResults.read(made.study), made.case_set, load=made.load)
+    shown = {"all", "sac", "embryo", "free channels"}
+    rows = [row for row in Words(out.read_text()).first_cells if row in shown]
+    assert rows == ["all", "free channels"] * 6 + ["sac", "embryo", "free channels"] * 6

@@ -75,15 +75,35 @@ class Shown:
 def attribution_gallery(runs: Mapping[str, FinishedRun], case_set: CaseSet, load: Load) -> list[Block]:
     """Image, outline, and where each variant looked; a row for each prior and one for the free channels.
 
+    Variants whose priors are grouped otherwise have other maps; they stand in a table of their own.
+
     Args:
         runs: variant to its run on one fold with one seed, the same for all.
         case_set: where the images come from.
         load: opens a run folder, as `sonoprior.load`.
     """
     some = next(iter(runs.values()))
+    alike: dict[tuple[str, ...], dict[str, FinishedRun]] = {}
+    for name, run in runs.items():
+        alike.setdefault(tuple(run.priors), {})[name] = run
+    panels = sum((max(len(priors), 1) + 1) * (len(of) + 2) for priors, of in alike.items())
+    chosen = _chosen(some, max(1, min(_MOST_CASES, _MOST_PANELS // panels)))
+    about = (
+        f"Test cases of {some.name}, drawn by lot from each class, those with an outline first; nothing was"
+        " picked by its result. Each map is scaled to its own largest value, so colours say where, not how"
+        " much; negative attribution is left out."
+    )
+    tables = [block for of in alike.values() for block in _side_by_side(of, chosen, case_set, load)]
+    return [Paragraph(about), *tables]
+
+
+def _side_by_side(
+    runs: Mapping[str, FinishedRun], cases: Sequence[tuple[str, str]], case_set: CaseSet, load: Load
+) -> list[Block]:
+    """Variants with the same priors."""
+    some = next(iter(runs.values()))
     names = list(some.priors) or ["attribution"]
-    most = max(1, min(_MOST_CASES, _MOST_PANELS // ((len(names) + 1) * (len(runs) + 2))))
-    shown = [_case(some, case_set, case, label) for case, label in _chosen(some, most)]
+    shown = [_case(some, case_set, case, label) for case, label in cases]
     looked = {name: load(run.folder).attribution([one.image for one in shown]) for name, run in runs.items()}
     free = any(np.any(one.free) for of_variant in looked.values() for one in of_variant)
     rows = [
@@ -91,15 +111,10 @@ def attribution_gallery(runs: Mapping[str, FinishedRun], case_set: CaseSet, load
         for at, one in enumerate(shown)
         for row in _rows(one, {name: of_variant[at] for name, of_variant in looked.items()}, names, free)
     ]
-    about = (
-        f"Test cases of {some.name}, drawn by lot from each class, those with an outline first; nothing was"
-        " picked by its result. Each map is scaled to its own largest value, so colours say where, not how"
-        " much; negative attribution is left out."
-    )
     key = Figure(overlay_legend(legend(some.priors)), alt="legend of the overlays")
     side = min(SIDE, _PAGE // (len(runs) + 2) - 14)
     sized = [[_sized(cell, side) for cell in row] for row in rows]
-    return [Paragraph(about), key, Table(["map", "image", "outline", *runs], sized)]
+    return [key, Table(["map", "image", "outline", *runs], sized)]
 
 
 def _sized(cell: str | Figure, side: int) -> str | Figure:
@@ -142,11 +157,11 @@ def position(case_set: CaseSet, case: str) -> int:
 
 
 def prior_masks(run: FinishedRun, case_set: CaseSet, at: int) -> dict[str, Mask | None]:
-    """For each prior of a run where it is in a case, (H, W) bool; None where it is absent."""
+    """For each prior of a run where it really is in a case, (H, W) bool; None where it is absent."""
     spec = run.recipe.data.priors
     if spec is None or not run.priors:
         return {}
-    maps, present = prior_maps(case_set, at, spec)
+    maps, present = prior_maps(case_set, at, spec.real)
     return {name: maps[number] >= 0.5 if present[number] else None for number, name in enumerate(run.priors)}
 
 
