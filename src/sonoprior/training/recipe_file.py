@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from sonoprior.core.checks import listed, nearest, one_of
 from sonoprior.core.errors import RecipeError
 from sonoprior.core.folder import write_text
+from sonoprior.core.strict_yaml import load_yaml
 from sonoprior.objectives.settings import SETTINGS
 
 from .recipe import FORMAT, ObjectiveEntry, Recipe
@@ -27,19 +28,6 @@ _HOLDS_DOTTED_KEYS = {
     ("tune", "grid"): 1,
     ("tune", "variants"): 2,
 }
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without Python objects, and without a key that is given twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for at, key in enumerate(keys) if key in keys[:at]), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(
-                problem=f"the key '{twice}' is given twice", problem_mark=node.start_mark
-            )
-        return super().construct_mapping(node, deep)
 
 
 def recipe_names() -> list[str]:
@@ -189,7 +177,7 @@ def _source(name: str | Path) -> tuple[str, str]:
 
 def _parsed(where: str, text: str) -> dict[str, Any]:
     try:
-        content = yaml.load(text, _StrictLoader)  # noqa: S506  (a SafeLoader)
+        content = load_yaml(text)
     except yaml.YAMLError as error:
         raise RecipeError(f"{where} is not YAML that can be read: {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):
@@ -212,7 +200,7 @@ def _change(text: str) -> tuple[str, Any]:
     if not equals or not key.strip():
         raise RecipeError(f"a setting must have the form key=value, but got '{text}'.")
     try:
-        return key.strip(), yaml.load(value, _StrictLoader)  # noqa: S506  (a SafeLoader)
+        return key.strip(), load_yaml(value)
     except yaml.YAMLError as error:
         raise RecipeError(f"the value of {key} is not YAML that can be read: '{value}'.") from error
 
