@@ -1,0 +1,153 @@
+"""The settings of the objectives on embeddings and on hierarchies, one model an objective.
+
+Free of torch, so that a recipe is checked without it.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from .metric_loss_settings import (
+    MetricLossSettings,
+    MultiSimilaritySettings,
+    NotNegative,
+    Positive,
+    TripletSettings,
+)
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SemanticAbstractionSettings(_Settings):
+    """Semantic Abstraction Loss, eqs 3.11 to 3.13.
+
+    Attributes:
+        alphas: the weight of each level, the leaf's first; as printed alpha_0 is 1.
+        loss: the metric loss of every level.
+        level_losses: by level, where a level has another.
+        dimension: of each level's embedding.
+        inference: what is compared at inference: the "leaf" embedding, or the concatenation of the levels
+            that are named.
+    """
+
+    alphas: Annotated[tuple[NotNegative, ...], Field(min_length=1)]
+    loss: MetricLossSettings = MultiSimilaritySettings()
+    level_losses: dict[str, MetricLossSettings] = {}
+    dimension: Annotated[int, Field(ge=1)] = 128
+    inference: Literal["leaf"] | Annotated[tuple[str, ...], Field(min_length=1)] = "leaf"
+
+
+class LanguageGuidanceSettings(_Settings):
+    """The matching loss of eq 3.9.
+
+    Attributes:
+        temperature: what both similarities are divided by before the softmax.
+        direction: "image||text" is KL(image || text), as printed; "text||image" the other.
+        same_class: what becomes of the entries of two cases of one class. "clamp": 1 + gamma in both
+            matrices, and gamma is added to the others of the text matrix, as the method's authors have it;
+            "mask": they are left out of both softmaxes; "keep": they stay as they are.
+        gamma: of "clamp". Images of two classes are led to the similarity of their texts plus gamma: above 0
+            it holds classes together, against a metric loss that drives them apart.
+    """
+
+    temperature: Positive = 1.0
+    direction: Literal["image||text", "text||image"] = "image||text"
+    same_class: Literal["clamp", "mask", "keep"] = "clamp"
+    gamma: Annotated[float, Field(allow_inf_nan=False)] = 1.0
+
+    @model_validator(mode="after")
+    def _gamma_only_with_clamp(self) -> Self:
+        if self.same_class != "clamp" and "gamma" in self.model_fields_set:
+            raise ValueError(f"gamma belongs to same_class 'clamp', but same_class is '{self.same_class}'")
+        return self
+
+
+class ExpertLanguageGuidanceSettings(_Settings):
+    """Expert Language Guidance, eq 3.10.
+
+    Attributes:
+        weight: w.
+        loss: the metric loss.
+        guidance: the matching loss.
+    """
+
+    weight: NotNegative
+    loss: MetricLossSettings = MultiSimilaritySettings()
+    guidance: LanguageGuidanceSettings = LanguageGuidanceSettings()
+
+
+class OntologyLanguageGuidanceSettings(_Settings):
+    """Ontology Language Guidance, eq 3.14.
+
+    Attributes:
+        weights: w_l of each level, the leaf's first.
+        abstraction: levels, alphas and metric losses.
+        guidance: the matching loss.
+    """
+
+    weights: Annotated[tuple[NotNegative, ...], Field(min_length=1)]
+    abstraction: SemanticAbstractionSettings
+    guidance: LanguageGuidanceSettings = LanguageGuidanceSettings()
+
+
+class ClipSettings(_Settings):
+    """CLIP on small sets, section 3.5.1.2.
+
+    Attributes:
+        scale: what the cosines of images and texts are multiplied by; learned from this value on.
+        bias: what is added to them; learned from this value on.
+        triplet_weight: of the triplet term.
+        triplet: its margin and selection.
+    """
+
+    scale: Positive = 10.0
+    bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    triplet_weight: NotNegative = 1.0
+    triplet: TripletSettings = TripletSettings()
+
+
+class HierarchicalTripletSettings(_Settings):
+    """Triplet loss with a margin that grows with the distance of the two classes.
+
+    Attributes:
+        margin: beta, between classes at distance 0.
+        growth: by how much the margin grows for a distance of 1.
+    """
+
+    margin: NotNegative = 0.1
+    growth: Positive = 0.5
+
+
+class HierarchicalCrossEntropySettings(_Settings):
+    """Cross-entropy along the path of a label.
+
+    Attributes:
+        alpha: a class at height h weighs exp(-alpha h); 0 is the plain cross-entropy.
+    """
+
+    alpha: NotNegative = 0.1
+
+
+class SoftLabelSettings(_Settings):
+    """Cross-entropy with targets that fall off with the distance from the label.
+
+    Attributes:
+        beta: a class at distance d gets exp(-beta d), up to a constant; infinity would be the plain
+            cross-entropy.
+    """
+
+    beta: Positive = 10.0
+
+
+class SubspaceSettings(_Settings):
+    """An embedding whose parts each separate the classes of one meta-class.
+
+    Attributes:
+        loss: the metric loss, on the whole embedding and on each part.
+        weight: of the mean over the parts, beside the loss on the whole.
+    """
+
+    loss: MetricLossSettings = MultiSimilaritySettings()
+    weight: NotNegative = 1.0
