@@ -12,7 +12,7 @@ from sonoprior.cases.phantom.settings import PhantomSettings
 from sonoprior.cases.phantom.tissue import ZONES
 from sonoprior.cases.phantom.views import META, PLANES, VIEWS
 from sonoprior.cases.phantom.words import exam_terms, frame_terms
-from sonoprior.knowledge.reading import bundled, read_ontology
+from sonoprior.knowledge import bundled, read_ontology
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from sonoprior.core.errors import OntologyError
-from sonoprior.knowledge.reading import read_ontology
+from sonoprior.knowledge import read_ontology
 
 HEAD = """<?xml version="1.0"?>
 {doctype}<rdf:RDF xmlns="http://x.org/o#" xml:base="http://x.org/o"

@@ -92,6 +92,10 @@ class Ontology:
     def __repr__(self) -> str:
         return f"Ontology('{self.name}', {len(self.terms)} terms)"
 
+    def __contains__(self, text: object) -> bool:
+        """Whether a term has this code, name or synonym."""
+        return isinstance(text, str) and (text in self.terms or text.casefold() in self._by_text)
+
     def parents(self, term: str) -> tuple[str, ...]:
         """The codes of the terms that `term` is directly a kind of."""
         return self._parents[self._known(term)]
