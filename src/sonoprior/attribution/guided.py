@@ -58,6 +58,7 @@ class GuidedPass:
         target: Target = "sum",
         labels: Tensor | None = None,
         rows: Tensor | None = None,
+        weights: Tensor | None = None,
     ) -> Tensor:
         """The attribution of the tapped features, on the graph: (n, C, h, w).
 
@@ -69,9 +70,11 @@ class GuidedPass:
             target: which output is differentiated.
             labels: (B,), for the target "label".
             rows: the images (n,) whose attribution is wanted; None for all.
+            weights: (B, K), how much each output counts, instead of a target; for a model whose outputs are
+                no logits.
         """
         every = torch.arange(len(logits), device=logits.device) if rows is None else rows
-        weights = target_weights(logits, target, labels)
+        weights = target_weights(logits, target, labels) if weights is None else weights
         features = self.features[every]
         if self._closed_head is not None:
             gradient = self._closed_gradient(weights[every], features, self._closed_head)
