@@ -34,6 +34,14 @@ def test_a_term_may_have_several_parents():
     assert graph.root == "a"
 
 
+def test_the_nearest_common_ancestors_of_two_terms():
+    graph = made([*DIAMOND, ("e", "is_a", "b"), ("e", "is_a", "c"), ("x", "is_a", "y")])
+    assert graph.nearest_common("b", "c") == ("a",)
+    assert graph.nearest_common("d", "e") == ("b", "c")
+    assert graph.nearest_common("d", "b") == ("b",)
+    assert graph.nearest_common("d", "x") == ()
+
+
 def test_typed_relations_are_no_part_of_the_hierarchy():
     graph = made(DIAMOND)
     assert graph.relations == ("seen_in",)

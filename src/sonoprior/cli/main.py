@@ -18,8 +18,9 @@ app = App(
 )
 data = App(name="data", help="Import, make, audit and show case sets.")
 models = App(name="models", help="Backbones and the places where they can be guided.")
+ontology = App(name="ontology", help="Ontologies: their terms, and how near terms are.")
 recipe = App(name="recipe", help="The recipes that come with the project, and your own.")
-for group in (data, models, recipe):
+for group in (data, models, ontology, recipe):
     app.command(group)
 
 COMMANDS = (
@@ -28,6 +29,8 @@ COMMANDS = (
     (data, "phantom", "data_phantom:phantom", "Make a simulated case set."),
     (data, "show", "data_show:show", "Draw a contact sheet with outlines and labels."),
     (models, "taps", "models:taps", "List the taps of a backbone."),
+    (ontology, "show", "ontology:show", "Print an ontology as a tree."),
+    (ontology, "similarity", "ontology:similarity", "Say how near two terms are."),
     (recipe, "list", "recipe:list_recipes", "List the recipes."),
     (recipe, "show", "recipe:show", "Print a recipe as it would run."),
     (app, "demo", "demo:demo", "Run the main job on simulated exams, from nothing to the report."),

@@ -122,6 +122,12 @@ class Ontology:
         self._known(term)
         return tuple(code for code in self.order if term in self._ancestors[code])
 
+    def nearest_common(self, first: str, second: str) -> tuple[str, ...]:
+        """The common ancestors of two terms that are above no other one; none under different roots."""
+        common = self.ancestors(first) & self.ancestors(second)
+        passed = {parent for code in common for parent in self._parents[code]}
+        return tuple(code for code in self.order if code in common - passed)
+
     @property
     def root(self) -> str:
         """The code of the only root, for what needs one.
