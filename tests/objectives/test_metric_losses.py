@@ -166,6 +166,7 @@ def test_half_precision_is_compared_in_single(name, given):
         found = value(loss, half, labels)
     torch.testing.assert_close(found, value(loss, half.float(), labels))
     assert all(parameter.dtype == torch.float32 for parameter in loss.parameters())
+    assert loss(half, labels.fill_(-1)).total == 0
 
 
 def test_a_case_on_its_proxy_has_a_gradient():

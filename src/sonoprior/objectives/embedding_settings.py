@@ -124,7 +124,8 @@ class HierarchicalCrossEntropySettings(_Settings):
     """Cross-entropy along the path of a label.
 
     Attributes:
-        alpha: a class at height h weighs exp(-alpha h); 0 is the plain cross-entropy.
+        alpha: each level down the hierarchy weighs exp(-alpha) of the one above. 0 is the plain
+            cross-entropy; the larger, the more it matters to be right about the meta-class.
     """
 
     alpha: NotNegative = 0.1

@@ -6,9 +6,9 @@ Source: Chen et al., "Beyond triplet loss: a deep quadruplet network for person 
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from .base import Term
+from .comparisons import squared_distances, triplets
 from .metric_loss_settings import QuadrupletSettings
 from .metric_losses import MetricLoss
 from .terms import combined
@@ -38,17 +38,9 @@ class Quadruplet(MetricLoss):
         return combined(parts, torch.tensor(len(labels), device=labels.device))
 
 
-def squared_distances(embeddings: Tensor) -> Tensor:
-    """Squared Euclidean distances between embeddings (n, D) after normalisation: (n, n)."""
-    unit = functional.normalize(embeddings)
-    return 2 - 2 * unit @ unit.T
-
-
 def relative_losses(distances: Tensor, labels: Tensor, margin: float) -> Tensor:
     """The first sum: max(g_ij^2 - g_ik^2 + margin, 0) for y_j = y_i, y_k != y_i; one value a triplet."""
-    same = labels[:, None] == labels
-    positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-    i, j, k = (positive[:, :, None] & ~same[:, None, :]).nonzero(as_tuple=True)
+    i, j, k = triplets(labels)
     return (distances[i, j] - distances[i, k] + margin).relu()
 
 

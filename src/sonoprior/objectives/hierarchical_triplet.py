@@ -1,0 +1,66 @@
+"""A triplet loss whose margin is wide between distant classes and narrow between cousins.
+
+Source: the form is eq 6 of Ge et al., "Deep metric learning with hierarchical triplet loss", ECCV 2018, with
+a margin that depends on the two classes. There the hierarchy is found in the data; here its distances are
+given, from an ontology.
+"""
+
+from torch import Tensor
+
+from sonoprior.core.errors import RecipeError
+
+from .base import Term
+from .comparisons import squared_distances, triplets
+from .embedding_settings import HierarchicalTripletSettings
+from .metric_losses import MetricLoss, check_labels
+from .tuple_losses import over_informative
+
+
+class HierarchicalTriplet(MetricLoss):
+    """max(|a - p|^2 - |a - n|^2 + margin(y_a, y_n), 0) / 2, averaged over the informative triplets.
+
+    The margin is `margin` + `growth` times the distance of the two classes.
+
+    Args:
+        settings: see `HierarchicalTripletSettings`.
+        distances: (C, C) between classes, 0 on the diagonal; from a similarity in [0, 1], 1 minus it.
+
+    Raises:
+        RecipeError: if the distances are not a square matrix of numbers that are at least 0, and 0 between a
+            class and itself.
+
+    >>> import torch
+    >>> loss = HierarchicalTriplet(HierarchicalTripletSettings(), 1 - torch.eye(3))
+    >>> float(loss(torch.eye(3), torch.tensor([0, 0, 1])).total)  # (2 - 2 + 0.1 + 0.5) / 2, twice
+    0.6...
+    """
+
+    distances: Tensor
+
+    def __init__(self, settings: HierarchicalTripletSettings, distances: Tensor) -> None:
+        super().__init__()
+        check_distances(distances)
+        self.register_buffer("distances", distances, persistent=False)
+        self.margin, self.growth = settings.margin, settings.growth
+
+    def compare(self, embeddings: Tensor, labels: Tensor) -> Term:
+        """The sum over triplets, and how many of them have a loss."""
+        check_labels(labels, len(self.distances))
+        margins = self.margin + self.growth * self.distances[labels][:, labels].to(embeddings)
+        apart = squared_distances(embeddings)
+        a, p, n = triplets(labels)
+        return over_informative((apart[a, p] - apart[a, n] + margins[a, n]).relu() / 2)
+
+
+def check_distances(distances: Tensor) -> None:
+    """Refuse what is no matrix of distances.
+
+    Raises:
+        RecipeError: saying what is wrong with it.
+    """
+    if distances.ndim != 2 or distances.shape[0] != distances.shape[1]:
+        raise RecipeError(f"distances of classes must be a square matrix, but got {tuple(distances.shape)}.")
+    if not (distances.isfinite().all() and (distances >= 0).all()):
+        raise RecipeError("distances of classes must be finite and at least 0, but some entries are not.")
+    if distances.diagonal().any():
+        raise RecipeError("a class must be at distance 0 from itself, but some diagonal entries are not 0.")
