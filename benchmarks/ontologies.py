@@ -2,7 +2,8 @@
 
     python benchmarks/ontologies.py FILE...        # three readings of each, the fastest counts
 
-Goal: the 1,292 classes of the SUOG extract in under 2 seconds.
+Goal: the 1,292 classes of the SUOG extract in under 2 seconds. On a busy machine the seconds of computing say
+more than those on the clock.
 """
 
 import argparse
@@ -13,11 +14,11 @@ from sonoprior.knowledge import Ontology, read_ontology
 READINGS = 3
 
 
-def timed(source: str) -> tuple[float, Ontology]:
-    """Seconds of one reading, and what was read."""
-    start = time.perf_counter()
+def timed(source: str) -> tuple[float, float, Ontology]:
+    """Seconds of one reading on the clock and of computing, and what was read."""
+    clock, computing = time.perf_counter(), time.process_time()
     ontology = read_ontology(source)
-    return time.perf_counter() - start, ontology
+    return time.perf_counter() - clock, time.process_time() - computing, ontology
 
 
 def main() -> None:
@@ -28,8 +29,8 @@ def main() -> None:
     parser.add_argument("files", nargs="+")
     for source in parser.parse_args().files:
         readings = [timed(source) for _ in range(READINGS)]
-        fastest, ontology = min(readings, key=lambda reading: reading[0])
-        print(f"{ontology.name}: {len(ontology.terms):,} terms in {fastest:.2f} s")
+        clock, computing, ontology = min(readings, key=lambda reading: reading[0])
+        print(f"{ontology.name}: {len(ontology.terms):,} terms in {clock:.2f} s, computing {computing:.2f} s")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,9 @@ def test_light_entry_points_load_nothing_heavy(entry):
     assert shown.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("package", ["sonoprior", "cases", "models", "attribution", "objectives", "training"])
+@pytest.mark.parametrize(
+    "package", ["sonoprior", "knowledge", "cases", "models", "attribution", "objectives", "training"]
+)
 def test_public_names_exist(package):
     module = importlib.import_module("sonoprior" if package == "sonoprior" else f"sonoprior.{package}")
     for name in module.__all__:

@@ -1,6 +1,10 @@
 """Label paths: named sets, depths, inner nodes, and what is ambiguous."""
 
+import os
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from sonoprior.cases.phantom.patient import SITUATIONS
@@ -130,3 +134,20 @@ def test_unknown_and_repeated_names_are_refused():
         levels(BIRDS, ["palm warbler", "Palm Warbler"], {"genus": 2})
     with pytest.raises(OntologyError, match="two are called 'leaf'"):
         levels(BIRDS, SPECIES, {"leaf": 2})
+
+
+@pytest.mark.real_data
+def test_the_views_of_real_exams_by_the_published_extract():
+    root = Path(__file__).parents[2]
+    data = Path(os.environ.get("SONOPRIOR_REAL_DATA", root.parent / "shared" / "data")) / "SUOG"
+    if not data.is_dir():
+        pytest.skip(f"{data} is not there; SONOPRIOR_REAL_DATA names the folder of real data")
+    graph = read_ontology(data / "suog_ontology_v3.67.owl")
+    metas = ["uterus view", "adnexal view", "magnified view of the gestational sac"]
+    written = set(pd.read_csv(data / "exams.csv")["view"].dropna().str.split(";").explode())
+    views = [code for code in graph.descendants("FM0038")[1:] if code in written]
+    assert any(graph.children(code) for code in views)  # labels that are parents of others
+    found = levels(graph, views, {"meta": metas}, leaf="view")
+    assert found.of("FM0209")["meta"] == found.of("FM0210")["meta"] == "magnified view of the gestational sac"
+    assert found.of("FM0020")["meta"] == "uterus view"
+    assert found.of("FM0024")["meta"] == "adnexal view"

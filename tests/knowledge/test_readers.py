@@ -1,12 +1,14 @@
 """Ontologies from files: each form against the same small graph, the real extract, and damaged files."""
 
+import importlib
 import os
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from sonoprior.core.errors import OntologyError
+from sonoprior.core.errors import MissingExtraError, OntologyError
 from sonoprior.knowledge import read_ontology
 
 HEAD = """<?xml version="1.0"?>
@@ -287,6 +289,14 @@ def test_two_classes_of_one_code_are_refused(tmp_path):
     text = TURTLE + "<http://y.org/V1> a owl:Class .\n"
     with pytest.raises(OntologyError, match="two terms with the code 'V1'"):
         read_ontology(put(tmp_path, "o.ttl", text))
+
+
+@pytest.mark.parametrize(("library", "reader"), [("rdflib", "rdf"), ("fastobo", "obo")])
+def test_without_its_library_a_form_names_the_extra(monkeypatch, library, reader):
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules, f"sonoprior.knowledge.{reader}", raising=False)
+    with pytest.raises(MissingExtraError, match=rf"needs {library}, .* pip install 'sonoprior\[ontology\]'"):
+        importlib.import_module(f"sonoprior.knowledge.{reader}")
 
 
 def test_a_missing_file_and_one_that_is_too_large_are_refused(tmp_path, monkeypatch):

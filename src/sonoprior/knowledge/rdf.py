@@ -55,7 +55,7 @@ def read_rdf(content: bytes, name: str, form: str, language: str = "en") -> Onto
 def _parsed(content: bytes, name: str, form: str) -> Graph:
     if form == "xml":
         check_xml(content, name)
-    graph = Graph(bind_namespaces="none")
+    graph = Graph(store="SimpleMemory", bind_namespaces="none")
     try:
         graph.parse(data=content, format=form)
     except SAXException as error:
