@@ -88,7 +88,7 @@ def retrieval(
         matches = {level: classes.match(rows) & ~np.isneginf(block) for level, classes in levels.items()}
         depth = max(*ks, *(int(match.sum(axis=1).max()) for match in matches.values()))
         index, _ = best(block, depth)
-        first.append(index[:, 0])
+        first.append(index[:, 0].copy())  # a view would keep every block alive
         parts.append({level: measured(match, index, ks) for level, match in matches.items()})
     values = {
         level: {name: np.concatenate([part[level][name] for part in parts]) for name in parts[0][level]}
