@@ -257,7 +257,7 @@ def test_a_reader_opens_nothing_but_the_file(tmp_path, monkeypatch):
         (
             "o.ttl",
             TURTLE + ":V1 rdfs:subClassOf :V7 .",
-            "'V1 is_a V7', but it has no term 'V7'",
+            "'V1 is_a http://x.org/o#V7', but it has no term",
         ),
         ("o.yaml", "name: [", "o cannot be read as YAML"),
         ("o.yaml", "- a", "o must hold fields such as 'terms: ...', but got list"),
@@ -283,6 +283,26 @@ def test_damaged_files_are_refused_in_one_sentence(tmp_path, name, text, message
     with pytest.raises(OntologyError, match=message) as refused:
         read_ontology(put(tmp_path, name, text))
     assert "\n" not in str(refused.value)
+
+
+def test_a_class_elsewhere_is_not_taken_for_one_of_the_same_code(tmp_path):
+    for text in (
+        TURTLE + ":V1 rdfs:subClassOf <http://y.org/V2> .\n",
+        TURTLE.replace("owl:Class", "skos:Concept") + ":V1 skos:broader <http://y.org/V2> .\n",
+    ):
+        with pytest.raises(
+            OntologyError, match=r"'V1 is_a http://y.org/V2', but it has no term 'http://y.org/V2'"
+        ):
+            read_ontology(put(tmp_path, "o.ttl", text))
+
+
+def test_a_list_that_runs_in_a_circle_is_refused(tmp_path):
+    text = TURTLE + (
+        "@prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> .\n"
+        ":V2 rdfs:subClassOf [ owl:intersectionOf _:l ] . _:l rdf:first :V0 ; rdf:rest _:l .\n"
+    )
+    with pytest.raises(OntologyError, match=r"o holds a damaged list: .*recursive"):
+        read_ontology(put(tmp_path, "o.ttl", text))
 
 
 def test_two_classes_of_one_code_are_refused(tmp_path):

@@ -1,6 +1,6 @@
 """RDF, in XML or in Turtle, as triples: read without reaching for anything outside, told OWL from SKOS."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from xml.sax import SAXException
 
 from sonoprior.core.errors import MissingExtraError, OntologyError
@@ -77,6 +77,11 @@ def term_of(graph: Graph, node: URIRef, language: str) -> Term:
 def code_of(node: URIRef) -> str:
     """What stands behind the last # or / of a name."""
     return str(node).rstrip("#/").rpartition("#")[2].rpartition("/")[2]
+
+
+def code_among(nodes: Collection[URIRef], node: URIRef) -> str:
+    """The code of a node that is a term; of another one its whole name, which no term has as a code."""
+    return code_of(node) if node in nodes else str(node)
 
 
 def _labels(graph: Graph, node: URIRef) -> Iterator[Literal]:

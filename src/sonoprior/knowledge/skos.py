@@ -1,9 +1,10 @@
 """SKOS concepts as terms: `broader` and `narrower` as `is_a`, `related` as a relation."""
 
 from rdflib import SKOS, Graph, URIRef
+from rdflib.term import Node
 
 from .ontology import IS_A, Edge, Ontology
-from .rdf import are, code_of, term_of
+from .rdf import are, code_among, code_of, term_of
 
 RELATED = "related"
 
@@ -15,9 +16,15 @@ def read_skos(graph: Graph, name: str, language: str = "en") -> Ontology:
         OntologyError: if a concept stands under one that the document does not declare, two have the same
             code, or they run in a circle.
     """
-    found = concepts(graph)
+    found = dict.fromkeys(concepts(graph))
     terms = [term_of(graph, node, language) for node in found]
-    return Ontology(name, terms, [edge for node in found for edge in _edges(graph, node)])
+    edges = [
+        Edge(code_of(node), relation, code_among(found, end))
+        for node in found
+        for relation, end in _stated(graph, node)
+        if isinstance(end, URIRef)
+    ]
+    return Ontology(name, terms, edges)
 
 
 def concepts(graph: Graph) -> list[URIRef]:
@@ -25,10 +32,9 @@ def concepts(graph: Graph) -> list[URIRef]:
     return are(graph, SKOS.Concept)
 
 
-def _edges(graph: Graph, node: URIRef) -> list[Edge]:
-    code = code_of(node)
+def _stated(graph: Graph, node: URIRef) -> list[tuple[str, Node]]:
+    """What a concept stands in, as pairs of a relation and another concept."""
     up = [*graph.objects(node, SKOS.broader), *graph.subjects(SKOS.narrower, node)]
-    edges = [Edge(code, IS_A, code_of(parent)) for parent in up if isinstance(parent, URIRef)]
     # A relation without direction: said once, it holds both ways.
     beside = [*graph.objects(node, SKOS.related), *graph.subjects(SKOS.related, node)]
-    return edges + [Edge(code, RELATED, code_of(other)) for other in beside if isinstance(other, URIRef)]
+    return [*((IS_A, other) for other in up), *((RELATED, other) for other in beside)]

@@ -59,7 +59,6 @@ class _Relations(_Strict):
 class _File(_Strict):
     name: str
     about: str = ""
-    licence: str = ""
     sources: dict[str, str] = {}
     terms: Annotated[dict[str, Annotated[_Term, BeforeValidator(_nothing_said)]], Field(min_length=1)]
     relations: list[_Relations] = []
