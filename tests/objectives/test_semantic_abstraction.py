@@ -113,6 +113,19 @@ def test_inference_is_the_leaf_or_a_concatenation():
     torch.testing.assert_close(found @ found.T, wanted)
 
 
+def test_a_level_that_counts_needs_labels_and_another_does_not():
+    some = {"view": labels()["view"], "metta": labels()["meta"]}
+    with pytest.raises(RecipeError, match=r"no labels of the level 'meta', but of view, metta. Did you mean"):
+        built()(features(), some)
+    assert built((1, 0, 0))(features(), some).count == 10
+
+
+def test_attribution_takes_the_embedding_before_it_is_normalised():
+    raw = built().projected(features())["view"]
+    torch.testing.assert_close(normalize(raw), built().embed(features()))
+    assert not torch.allclose(raw, normalize(raw))
+
+
 def test_wrong_settings_are_refused():
     with pytest.raises(
         RecipeError, match=r"alphas needs one weight a level, .* \(view, meta, region: 3\), but got 2"

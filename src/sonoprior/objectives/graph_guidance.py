@@ -16,7 +16,8 @@ from sonoprior.core.errors import RecipeError
 
 from .base import Term
 from .embedding_settings import LanguageGuidanceSettings
-from .language_guidance import LanguageGuidance, check_similarity
+from .inputs import check_similarity
+from .language_guidance import LanguageGuidance
 
 
 class GraphGuidance(nn.Module):

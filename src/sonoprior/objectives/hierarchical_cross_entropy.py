@@ -16,7 +16,7 @@ from sonoprior.core.errors import RecipeError
 
 from .base import Term
 from .embedding_settings import HierarchicalCrossEntropySettings
-from .metric_losses import check_labels
+from .inputs import check_batch, check_labels
 from .terms import no_term
 
 
@@ -54,6 +54,7 @@ class HierarchicalCrossEntropy(nn.Module):
             logits: (B, C), of the leaves.
             labels: (B,) leaf numbers, -1 for unknown.
         """
+        check_batch(logits, labels)
         known = labels >= 0
         if not known.any():
             return no_term(logits)

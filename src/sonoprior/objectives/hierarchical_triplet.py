@@ -7,12 +7,11 @@ given, from an ontology.
 
 from torch import Tensor
 
-from sonoprior.core.errors import RecipeError
-
 from .base import Term
 from .comparisons import squared_distances, triplets
 from .embedding_settings import HierarchicalTripletSettings
-from .metric_losses import MetricLoss, check_labels
+from .inputs import check_distances, check_labels
+from .metric_losses import MetricLoss
 from .tuple_losses import over_informative
 
 
@@ -50,17 +49,3 @@ class HierarchicalTriplet(MetricLoss):
         apart = squared_distances(embeddings)
         a, p, n = triplets(labels)
         return over_informative((apart[a, p] - apart[a, n] + margins[a, n]).relu() / 2)
-
-
-def check_distances(distances: Tensor) -> None:
-    """Refuse what is no matrix of distances.
-
-    Raises:
-        RecipeError: saying what is wrong with it.
-    """
-    if distances.ndim != 2 or distances.shape[0] != distances.shape[1]:
-        raise RecipeError(f"distances of classes must be a square matrix, but got {tuple(distances.shape)}.")
-    if not (distances.isfinite().all() and (distances >= 0).all()):
-        raise RecipeError("distances of classes must be finite and at least 0, but some entries are not.")
-    if distances.diagonal().any():
-        raise RecipeError("a class must be at distance 0 from itself, but some diagonal entries are not 0.")

@@ -15,7 +15,8 @@ from sonoprior.core.errors import RecipeError
 
 from .base import Term
 from .embedding_settings import ExpertLanguageGuidanceSettings, LanguageGuidanceSettings
-from .metric_losses import check_labels, metric_loss
+from .inputs import check_batch, check_labels, check_similarity
+from .metric_losses import metric_loss
 from .terms import combined, no_term
 
 
@@ -103,8 +104,14 @@ class LanguageGuidance(nn.Module):
             text: (B, B), similarities of what is said of these cases, instead of that of their classes.
 
         Raises:
-            RecipeError: if there is neither, or a label lies beyond the classes.
+            RecipeError: if there is neither, a shape does not fit, or a label lies beyond the classes.
         """
+        check_batch(embeddings, labels)
+        if text is not None and text.shape != 2 * labels.shape:
+            raise RecipeError(
+                f"the similarity of {len(labels)} cases must be a square matrix of theirs, but got"
+                f" {tuple(text.shape)}."
+            )
         known = labels >= 0
         if not known.any():
             return no_term(embeddings)
@@ -149,15 +156,3 @@ class ExpertLanguageGuidance(nn.Module):
             "guidance": (self.weight, self.guidance(embeddings, labels, text)),
         }
         return combined(parts, (labels >= 0).sum())
-
-
-def check_similarity(similarity: Tensor) -> None:
-    """Refuse what is no similarity matrix.
-
-    Raises:
-        RecipeError: if it is not square, or not finite.
-    """
-    if similarity.ndim != 2 or similarity.shape[0] != similarity.shape[1]:
-        raise RecipeError(f"a similarity must be a square matrix, but got {tuple(similarity.shape)}.")
-    if not similarity.isfinite().all():
-        raise RecipeError("a similarity must be finite, but some of its entries are not.")

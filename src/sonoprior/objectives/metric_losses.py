@@ -14,6 +14,7 @@ from sonoprior.core.errors import RecipeError
 from sonoprior.core.registry import Registry
 
 from .base import Term
+from .inputs import check_batch
 from .metric_loss_settings import MetricLossSettings
 from .terms import no_term
 
@@ -59,7 +60,7 @@ class MetricLoss(nn.Module, ABC):
         Raises:
             RecipeError: if the shapes do not fit, or a label lies beyond the classes.
         """
-        _check_shapes(embeddings, labels)
+        check_batch(embeddings, labels)
         known = labels >= 0
         compared, classes = embeddings[known], labels[known]
         if len(classes) == 0 or not (self.has_proxies or (classes != classes[0]).any()):
@@ -88,22 +89,3 @@ def metric_loss(settings: MetricLossSettings, classes: int, dimension: int) -> M
     tensor(1.5000)
     """
     return METRIC_LOSSES.load(settings.name)(settings, classes, dimension)
-
-
-def check_labels(labels: Tensor, classes: int) -> None:
-    """Refuse known labels (n,) that lie beyond the classes.
-
-    Raises:
-        RecipeError: naming the label.
-    """
-    highest = int(labels.max())
-    if highest >= classes:
-        raise RecipeError(f"labels must lie below the {classes} classes of the loss, but got {highest}.")
-
-
-def _check_shapes(embeddings: Tensor, labels: Tensor) -> None:
-    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
-        raise RecipeError(
-            "a metric loss takes embeddings (B, D) and labels (B,), but got"
-            f" {tuple(embeddings.shape)} and {tuple(labels.shape)}."
-        )

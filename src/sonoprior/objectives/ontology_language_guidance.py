@@ -11,6 +11,7 @@ from sonoprior.core.errors import RecipeError
 
 from .base import Term
 from .embedding_settings import OntologyLanguageGuidanceSettings
+from .inputs import labels_of
 from .language_guidance import LanguageGuidance
 from .semantic_abstraction import SemanticAbstraction, one_each
 from .terms import combined, no_term
@@ -78,7 +79,9 @@ class OntologyLanguageGuidance(nn.Module):
         for level, weight, guidance in zip(self.abstraction.levels, self.weights, self.guidance, strict=True):
             said = (text or {}).get(level)
             matched = (
-                guidance(embeddings[level], labels[level], said) if weight else no_term(embeddings[level])
+                guidance(embeddings[level], labels_of(level, labels), said)
+                if weight
+                else no_term(embeddings[level])
             )
             parts[f"guidance.{level}"] = (weight, matched)
         return combined(parts, self.abstraction.labelled(labels))

@@ -14,8 +14,9 @@ from pytorch_metric_learning.reducers import DoNothingReducer
 from torch import Tensor
 
 from .base import Term
+from .inputs import check_labels
 from .metric_loss_settings import ArcFaceSettings, CosFaceSettings, SoftmaxSettings, SphereFaceSettings
-from .metric_losses import MetricLoss, check_labels
+from .metric_losses import MetricLoss
 
 # Nearer to 1 the derivative of the arc cosine is not finite in single precision.
 _NEARLY_ONE = 1 - 1e-6

@@ -15,6 +15,7 @@ from sonoprior.core.errors import RecipeError
 
 from .base import Term
 from .embedding_settings import SemanticAbstractionSettings
+from .inputs import labels_of
 from .metric_losses import metric_loss
 from .terms import combined, no_term
 
@@ -74,8 +75,12 @@ class SemanticAbstraction(nn.Module):
 
     def embeddings(self, features: Tensor) -> dict[str, Tensor]:
         """Eqs 3.11 and 3.12: level name to the normalised embedding (B, D)."""
+        return {level: functional.normalize(each) for level, each in self.projected(features).items()}
+
+    def projected(self, features: Tensor) -> dict[str, Tensor]:
+        """The embeddings before they are normalised, (B, D) by level; what attribution takes."""
         return {
-            level: functional.normalize(projection(features))
+            level: projection(features)
             for level, projection in zip(self.levels, self.projections, strict=True)
         }
 
@@ -87,15 +92,23 @@ class SemanticAbstraction(nn.Module):
     def terms(
         self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> dict[str, tuple[float, Term]]:
-        """Level name to its weight and its metric loss; where the weight is 0, nothing is compared."""
+        """Level name to its weight and its metric loss; where the weight is 0, nothing is compared.
+
+        Raises:
+            RecipeError: if a level that counts has no labels.
+        """
         return {
-            level: (alpha, loss(embeddings[level], labels[level]) if alpha else no_term(embeddings[level]))
+            level: (
+                alpha,
+                loss(embeddings[level], labels_of(level, labels)) if alpha else no_term(embeddings[level]),
+            )
             for level, alpha, loss in zip(self.levels, self.alphas, self.losses, strict=True)
         }
 
     def labelled(self, labels: Mapping[str, Tensor]) -> Tensor:
         """How many cases have a label at any level, a scalar."""
-        return torch.stack([labels[level] >= 0 for level in self.levels]).any(0).sum()
+        there = [labels[level] >= 0 for level in self.levels if level in labels]
+        return torch.stack(there).any(0).sum()
 
 
 def one_each(what: str, weights: tuple[float, ...], levels: tuple[str, ...]) -> None:

@@ -9,8 +9,7 @@ from torch.nn import functional
 
 from .base import Term
 from .embedding_settings import SoftLabelSettings
-from .hierarchical_triplet import check_distances
-from .metric_losses import check_labels
+from .inputs import check_batch, check_distances, check_labels
 from .terms import no_term
 
 
@@ -45,6 +44,7 @@ class SoftLabels(nn.Module):
             logits: (B, C).
             labels: (B,) class numbers, -1 for unknown.
         """
+        check_batch(logits, labels)
         known = labels >= 0
         if not known.any():
             return no_term(logits)

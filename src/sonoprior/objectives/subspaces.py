@@ -14,7 +14,8 @@ from sonoprior.core.errors import RecipeError
 
 from .base import Term
 from .embedding_settings import SubspaceSettings
-from .metric_losses import check_labels, metric_loss
+from .inputs import check_labels
+from .metric_losses import metric_loss
 from .terms import combined
 
 

@@ -9,6 +9,7 @@ from pytorch_metric_learning.reducers import DoNothingReducer
 from torch import Tensor
 
 from .base import Term
+from .inputs import check_labels
 from .metric_loss_settings import (
     ContrastiveSettings,
     MarginSettings,
@@ -16,7 +17,7 @@ from .metric_loss_settings import (
     NPairSettings,
     TripletSettings,
 )
-from .metric_losses import MetricLoss, check_labels
+from .metric_losses import MetricLoss
 from .terms import combined, no_term
 
 
