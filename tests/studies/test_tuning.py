@@ -31,7 +31,8 @@ CROSS = ["training.epochs=1", "split.protocol=cross_evaluation", "split.folds=2"
 @pytest.fixture(scope="module")
 def recipe_path(tmp_path_factory):
     path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
-    path.write_text(yaml.safe_dump(TINY | {"tune": TUNE}, sort_keys=False))
+    quick = {"split.protocol": "cross_evaluation", "split.folds": 3}  # other folds than those tuned on
+    path.write_text(yaml.safe_dump(TINY | {"tune": TUNE, "quick": quick}, sort_keys=False))
     return path
 
 

@@ -145,6 +145,7 @@ class Tuning:
         """The recipe with what was chosen, ready for a study."""
         content = self.recipe.content()
         content["study"]["chosen"] = {one.variant: one.chosen_settings for one in self.trials}
+        content["quick"] = {}  # another form with folds of its own, for which nothing was chosen
         return validated(content, str(self.folder / CHOSEN))
 
     def table(self) -> pd.DataFrame:
