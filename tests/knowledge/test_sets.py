@@ -1,10 +1,15 @@
 """The similarity of sets of terms, against slow loops and what pyhpo expects in its own tests."""
 
+import os
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from small_graphs import metals, random_graph
 from sonoprior.core.errors import OntologyError
+from sonoprior.knowledge import read_ontology
 from sonoprior.knowledge.sets import COMBINATIONS, average, best_match_average, maximum, set_similarity
 from sonoprior.knowledge.similarity import TermSimilarity, term_similarity
 
@@ -91,3 +96,19 @@ def test_what_cannot_be_used_is_refused():
         set_similarity([["gold"]], [["gold"]], METALS, "mean")
     with pytest.raises(OntologyError, match="a list or a set of them, but got the text 'gold'"):
         set_similarity([["gold"]], ["gold"], TermSimilarity(("gold",), np.ones((1, 1))))
+
+
+@pytest.mark.real_data
+def test_findings_of_real_exams_that_the_published_extract_lacks():
+    root = Path(__file__).parents[2]
+    data = Path(os.environ.get("SONOPRIOR_REAL_DATA", root.parent / "shared" / "data")) / "SUOG"
+    if not data.is_dir():
+        pytest.skip(f"{data} is not there; SONOPRIOR_REAL_DATA names the folder of real data")
+    similarity = term_similarity(read_ontology(data / "suog_ontology_v3.67.owl"))
+    written = pd.read_csv(data / "exams.csv")["findings"].fillna("").str.split(";").head(300)
+    images = [[code for code in codes if code] for codes in written]
+    found = set_similarity(images, images, similarity)
+    empty = np.array([not codes for codes in images])
+    assert np.array_equal(np.isnan(found), empty[:, None] | empty)
+    assert (np.diag(found)[~empty] == 1).all()
+    assert len(set().union(*images) - set(similarity.terms)) > 10
