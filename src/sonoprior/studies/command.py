@@ -55,6 +55,6 @@ def _by_name(recipe: Recipe) -> _Known | None:
 
 
 def _but_seeds(recipe: Recipe) -> dict[str, object]:
-    """What a recipe was before it grew or was tuned."""
+    """What a recipe was before it grew or was tuned, which leaves its quick form out."""
     content = recipe.content()
-    return content | {"study": content["study"] | {"seeds": None, "chosen": {}}}
+    return content | {"quick": {}, "study": content["study"] | {"seeds": None, "chosen": {}}}
