@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.training.recipe import Recipe
@@ -54,7 +54,7 @@ def _by_name(recipe: Recipe) -> _Known | None:
     return _Known(same[0][1], same[0][0].study.seeds) if same else None
 
 
-def _but_seeds(recipe: Recipe) -> dict[str, object]:
+def _but_seeds(recipe: Recipe) -> dict[str, Any]:
     """What a recipe was before it grew or was tuned, which leaves its quick form out."""
     content = recipe.content()
     return content | {"quick": {}, "study": content["study"] | {"seeds": None, "chosen": {}}}
