@@ -123,6 +123,10 @@ def test_known_keys_hold_the_settings_of_each_objective(tiny_recipe):
             "study.contrast={column: extra.mark, kept: a, lost: a}",
             "must be two values of extra.mark, but both",
         ),
+        (
+            "study={primary: ece, contrast: {column: extra.mark, kept: a, lost: b}}",
+            "primary metric of which more is better, for that is what is lost, but got 'ece'",
+        ),
         ("study.chosen={best: [{}]}", "a variant of chosen must be one of"),
         ("study.chosen={guided: [{split.seed: 1}]}", "chosen.guided may set"),
         ("study.chosen={guided: []}", "study.chosen.guided must have one entry, or one for each of the 1"),

@@ -97,6 +97,15 @@ class StudySettings(RecipePart):
         return value
 
     @model_validator(mode="after")
+    def _something_can_be_lost(self) -> "StudySettings":
+        if self.contrast and not SCALARS[self.primary].higher_is_better:
+            raise ValueError(
+                "contrast needs a primary metric of which more is better, for that is what is lost, but got"
+                f" '{self.primary}'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _names_are_variants(self) -> "StudySettings":
         one_of("baseline", self.baseline, list(self.variants))
         self._check_pairs("against", self.against)
