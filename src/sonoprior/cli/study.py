@@ -31,8 +31,7 @@ def study(  # noqa: PLR0913 (each is an option)
     """Train variants x folds x seeds of a recipe, and write what came out.
 
     The same command goes on with a study that was stopped: finished runs are kept, and with more seeds
-    it grows. A run that fails is reported, and the others
-    go on; the exit status is then 1.
+    it grows. A run that fails is reported, and the others go on; the exit status is then 1.
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ and its whole-number defaults are taken for its types: hence the notes to the ty
 """
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pytorch_metric_learning import losses
@@ -43,6 +43,11 @@ class ProxyLoss(MetricLoss):
         return Term(found.sum(), torch.tensor(len(labels), device=labels.device))
 
 
+def _with_margin(margin: float, scale: float) -> dict[str, Any]:
+    """What the library's losses with a margin have in common."""
+    return {"margin": margin, "scale": scale, "reducer": DoNothingReducer()}
+
+
 class Softmax(ProxyLoss):
     """Normalised softmax: -log of the softmax of cos(x, w_c) / temperature, at the label.
 
@@ -67,16 +72,9 @@ class ArcFace(ProxyLoss):
     """
 
     def __init__(self, settings: ArcFaceSettings, classes: int, dimension: int) -> None:
-        super().__init__(
-            _ArcFaceWithGradient(
-                classes,
-                dimension,
-                margin=math.degrees(settings.margin),
-                scale=settings.scale,  # pyright: ignore[reportArgumentType]
-                reducer=DoNothingReducer(),
-            ),
-            classes,
-        )
+        margin = _with_margin(math.degrees(settings.margin), settings.scale)
+        loss = _ArcFaceWithGradient(classes, dimension, **margin)
+        super().__init__(loss, classes)
 
 
 class _ArcFaceWithGradient(losses.ArcFaceLoss):
@@ -92,16 +90,8 @@ class CosFace(ProxyLoss):
     """
 
     def __init__(self, settings: CosFaceSettings, classes: int, dimension: int) -> None:
-        super().__init__(
-            losses.CosFaceLoss(
-                classes,
-                dimension,
-                margin=settings.margin,
-                scale=settings.scale,  # pyright: ignore[reportArgumentType]
-                reducer=DoNothingReducer(),
-            ),
-            classes,
-        )
+        loss = losses.CosFaceLoss(classes, dimension, **_with_margin(settings.margin, settings.scale))
+        super().__init__(loss, classes)
 
 
 class SphereFace(ProxyLoss):
@@ -111,13 +101,5 @@ class SphereFace(ProxyLoss):
     """
 
     def __init__(self, settings: SphereFaceSettings, classes: int, dimension: int) -> None:
-        super().__init__(
-            losses.SphereFaceLoss(
-                classes,
-                dimension,
-                margin=settings.margin,
-                scale=settings.scale,  # pyright: ignore[reportArgumentType]
-                reducer=DoNothingReducer(),
-            ),
-            classes,
-        )
+        loss = losses.SphereFaceLoss(classes, dimension, **_with_margin(settings.margin, settings.scale))
+        super().__init__(loss, classes)

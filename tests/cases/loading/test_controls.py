@@ -155,6 +155,7 @@ def test_the_real_priors_have_neither_noise_nor_control():
 
 def test_the_real_maps_are_never_written_to(cache):
     frozen = replace(cache, maps=np.array(cache.maps))
-    frozen.maps.flags.writeable = False
+    frozen.maps.flags.writeable = False  # a write would raise
     for control in CONTROLS:
         controlled(frozen, EVERY, control, seed=0)
+    np.testing.assert_array_equal(frozen.maps, cache.maps)

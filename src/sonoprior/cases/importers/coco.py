@@ -23,7 +23,7 @@ from .files import names_without_suffix, require_folder
 from .findings import Drawing, Findings, Found, ImportOptions, LeftOut, Shape
 from .labels import Labels, read_labels
 from .records import check_once
-from .shapes import polygon, runs, unpacked
+from .shapes import check_size, polygon, runs, unpacked
 
 _MOST_BYTES = 2 * 1024**3
 
@@ -153,11 +153,7 @@ class _Drawn:
     where: str
 
     def __call__(self, shape: Shape) -> Mask:
-        if shape != self.size:
-            raise DataError(
-                f"{self.where}: was outlined in an image of {self.size[1]} x {self.size[0]} pixels, but the"
-                f" image has {shape[1]} x {shape[0]}."
-            )
+        check_size(f"{self.where}:", self.size, shape)
         united = np.zeros(shape, dtype=bool)
         for annotation in self.annotations:
             united |= _mask(annotation, shape, f"{self.where}, annotation {annotation.id}")

@@ -23,7 +23,7 @@ from .documents import Coordinate, Document, read_document
 from .files import image_files, names_without_suffix, reading_order, require_folder
 from .findings import Drawing, Findings, Found, ImportOptions, LeftOut, Shape, without_image
 from .labels import read_labels
-from .shapes import disc, polygon
+from .shapes import check_size, disc, polygon
 
 # A file may carry its image along, as text.
 _MOST_BYTES = 512 * 1024**2
@@ -140,11 +140,7 @@ class _Drawn:
     size: Shape
 
     def __call__(self, shape: Shape) -> Mask:
-        if shape != self.size:
-            raise DataError(
-                f"'{self.shapes[0].label}' was outlined in an image of {self.size[1]} x {self.size[0]}"
-                f" pixels, but the image has {shape[1]} x {shape[0]}."
-            )
+        check_size(f"'{self.shapes[0].label}'", self.size, shape)
         united = np.zeros(shape, dtype=bool)
         for drawn in self.shapes:
             if drawn.shape_type == "circle":

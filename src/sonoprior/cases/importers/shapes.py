@@ -18,6 +18,19 @@ from .findings import Shape
 Vertices = NDArray[np.float64]
 
 
+def check_size(what: str, outlined: Shape, shape: Shape) -> None:
+    """Refuse an outline that was drawn in an image of another size (height, width).
+
+    Raises:
+        DataError: saying `what` was outlined, and both sizes.
+    """
+    if shape != outlined:
+        raise DataError(
+            f"{what} was outlined in an image of {outlined[1]} x {outlined[0]} pixels, but the image has"
+            f" {shape[1]} x {shape[0]}."
+        )
+
+
 def polygon(vertices: Vertices, shape: Shape) -> Mask:
     """The inside of a polygon by the even-odd rule, as far as it lies in the image.
 
