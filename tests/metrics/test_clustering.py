@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from sklearn.metrics import normalized_mutual_info_score
 
 from sonoprior.core.errors import DataError
-from sonoprior.metrics.clustering import nmi
+from sonoprior.metrics.clustering import MutualInformation, nmi
 
 
 def heaps(spread, size=20):
@@ -47,3 +48,22 @@ def test_what_cannot_be_used_is_refused():
         nmi(np.eye(3), ["a", None, "b"])
     with pytest.raises(DataError, match="finite numbers"):
         nmi([[np.nan], [1.0]], ["a", "b"])
+
+
+def test_weighted_mutual_information_is_that_of_repeated_cases():
+    rng = np.random.default_rng(3)
+    labels, clusters = rng.integers(0, 4, 60), rng.integers(0, 5, 60)
+    weights = rng.integers(0, 4, (20, 60)).astype(float)
+    slow = [
+        normalized_mutual_info_score(*(np.repeat(of, row.astype(int)) for of in (labels, clusters)))
+        for row in weights
+    ]
+    assert MutualInformation().weighted(weights, labels, clusters) == pytest.approx(slow)
+
+
+def test_mutual_information_is_not_defined_where_a_draw_leaves_one_class_or_none():
+    labels, clusters = np.array([0, 0, 1]), np.array([1, 0, 1])
+    weights = np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 1.0]])
+    assert MutualInformation().weighted(weights, labels, clusters) == pytest.approx(
+        [np.nan, np.nan, 0.0], nan_ok=True
+    )

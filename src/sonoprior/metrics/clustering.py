@@ -1,12 +1,17 @@
 """Clustering: do the embeddings fall into groups that are the classes?"""
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
-from sklearn.cluster import KMeans
+from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import normalized_mutual_info_score
 
 from .classes import checked_classes
 from .neighbours import prepared
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+Array = NDArray[Any]
 
 
 def nmi(
@@ -14,8 +19,7 @@ def nmi(
 ) -> float:
     """Normalised mutual information of the classes and as many clusters; NaN with one class only.
 
-    The clusters are those of k-means (scikit-learn), the best of `starts` starts drawn from `seed`; for a
-    cosine the embeddings are scaled to length 1. Normalised by the arithmetic mean of the two entropies.
+    The clusters are those of `clusters`. Normalised by the arithmetic mean of the two entropies.
 
     Args:
         embeddings: (n, d).
@@ -27,10 +31,64 @@ def nmi(
     Raises:
         DataError: if a label is unknown or an embedding cannot be used.
     """
+    given = checked_classes("clustering", labels, len(np.asarray(embeddings)))
+    count = len(np.unique(given))
+    found = clusters(embeddings, max(count, 1), distance, seed, starts)
+    return MutualInformation()(given, found)
+
+
+def clusters(
+    embeddings: ArrayLike, count: int, distance: str = "cosine", seed: int = 0, starts: int = 10
+) -> Places:
+    """The cluster (n,) of each case, from 0, by k-means (scikit-learn): the best of some starts.
+
+    Args:
+        embeddings: (n, d); scaled to length 1 for a cosine.
+        count: how many clusters, as the classes that occur.
+        distance: "cosine" or "euclidean".
+        seed: of k-means.
+        starts: how many times k-means starts.
+
+    Raises:
+        DataError: if an embedding cannot be used.
+    """
+    from sklearn.cluster import KMeans  # slow to import, and recipes name metrics without computing any
+
     points = prepared(embeddings, distance)
-    given = checked_classes("clustering", labels, len(points))
-    classes = len(np.unique(given))
-    if classes < 2:
-        return float("nan")
-    clusters = KMeans(classes, n_init=starts, random_state=seed).fit_predict(points)  # pyright: ignore[reportArgumentType]
-    return float(normalized_mutual_info_score(given, clusters))
+    found = KMeans(count, n_init=starts, random_state=seed).fit_predict(points)  # pyright: ignore[reportArgumentType]
+    return found.astype(np.int64)
+
+
+class MutualInformation:
+    """Normalised mutual information of labels (n,) and clusters (n,); NaN with one class only.
+
+    Normalised by the arithmetic mean of the two entropies, as scikit-learn does.
+    """
+
+    def __call__(self, labels: Array, clusters: Array) -> float:
+        """The number for cases that count alike."""
+        if len(np.unique(labels)) < 2:
+            return float("nan")
+        return float(normalized_mutual_info_score(labels, clusters))
+
+    def weighted(self, weights: Floats, labels: Array, clusters: Array) -> Floats:
+        """The numbers (B,) for weights (B, n), where a case of weight w counts as w equal cases."""
+        rows, of_row = np.unique(labels, return_inverse=True)
+        columns, of_column = np.unique(clusters, return_inverse=True)
+        cells = np.eye(len(rows) * len(columns))[of_row * len(columns) + of_column]  # (n, rows x columns)
+        total = weights.sum(axis=1, keepdims=True)
+        shares = np.divide(
+            weights @ cells, total, out=np.zeros((len(weights), cells.shape[1])), where=total > 0
+        )
+        table = shares.reshape(len(weights), len(rows), len(columns))
+        by_label, by_cluster = (_entropy(table.sum(axis=axis)) for axis in (2, 1))
+        mutual = by_label + by_cluster - _entropy(shares)
+        half = (by_label + by_cluster) / 2
+        several = (table.sum(axis=2) > 0).sum(axis=1) > 1
+        return np.divide(mutual.clip(min=0), half, out=np.full(len(weights), np.nan), where=several)
+
+
+def _entropy(shares: Floats) -> Floats:
+    """In nats (B,), of shares (B, k)."""
+    logarithms = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    return -np.einsum("bk,bk->b", shares, logarithms)  # b draws, k classes

@@ -12,6 +12,7 @@ from sonoprior.cases.loading.batch import Batch
 from sonoprior.cases.loading.loader import Loader
 from sonoprior.core.errors import RecipeError
 from sonoprior.core.randomness import derived_seed
+from sonoprior.metrics.catalogue import metric_named
 from sonoprior.metrics.classification import SCALARS
 from sonoprior.models.network import Network
 
@@ -90,7 +91,7 @@ class Fit:
 
     def _keep_if_better(self, epoch: int, value: float) -> None:
         """Keep the weights of a better epoch; a metric that is not defined is worse than any number."""
-        sign = 1 if SCALARS[self.training.settings.monitor].higher_is_better else -1
+        sign = 1 if metric_named(self.training.settings.monitor).higher_is_better else -1
         before = self.progress.best_value
         if not self.best or sign * value > sign * before or (isnan(before) and not isnan(value)):
             self.best = copied(self.training.network)

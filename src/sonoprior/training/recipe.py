@@ -17,7 +17,7 @@ from pydantic import (
 from sonoprior.cases.loading.spec import AugmentSpec
 from sonoprior.cases.priors import PriorSpec
 from sonoprior.core.checks import one_of
-from sonoprior.metrics.classification import SCALARS
+from sonoprior.metrics.catalogue import metric_named
 from sonoprior.models.spec import ModelSpec
 from sonoprior.objectives.settings import SETTINGS
 
@@ -105,7 +105,7 @@ class TrainingSettings(RecipePart):
     @field_validator("monitor")
     @classmethod
     def _known_monitor(cls, value: str) -> str:
-        return one_of("monitor", value, sorted(SCALARS))
+        return metric_named(value, "monitor").name
 
 
 class SplitSettings(RecipePart):

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field, FiniteFloat, PositiveInt, field_validator, model_validator
 
 from sonoprior.core.checks import one_of, within
-from sonoprior.metrics.classification import SCALARS
+from sonoprior.metrics.catalogue import metric_named
 
 from .recipe_part import RecipePart, settings_of_a_run
 
@@ -82,7 +82,7 @@ class StudySettings(RecipePart):
     @field_validator("primary")
     @classmethod
     def _known_primary(cls, value: str) -> str:
-        return one_of("primary", value, sorted(SCALARS))
+        return metric_named(value, "primary").name
 
     @field_validator("variants")
     @classmethod
@@ -98,7 +98,7 @@ class StudySettings(RecipePart):
 
     @model_validator(mode="after")
     def _something_can_be_lost(self) -> "StudySettings":
-        if self.contrast and not SCALARS[self.primary].higher_is_better:
+        if self.contrast and not metric_named(self.primary).higher_is_better:
             raise ValueError(
                 "contrast needs a primary metric of which more is better, for that is what is lost, but got"
                 f" '{self.primary}'"

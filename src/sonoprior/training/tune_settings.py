@@ -7,9 +7,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, PositiveInt, field_validator
 
-from sonoprior.core.checks import one_of
 from sonoprior.core.randomness import generator
-from sonoprior.metrics.classification import SCALARS
+from sonoprior.metrics.catalogue import metric_named
 
 from .recipe_part import RecipePart, settings_of_a_run
 
@@ -40,7 +39,7 @@ class TuneSettings(RecipePart):
     @field_validator("metric")
     @classmethod
     def _known_metric(cls, value: str | None) -> str | None:
-        return value and one_of("metric", value, sorted(SCALARS))
+        return value and metric_named(value).name
 
     @field_validator("grid")
     @classmethod

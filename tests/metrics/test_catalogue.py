@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from sonoprior.core.errors import SonopriorError
+from sonoprior.metrics import SCALARS, metric_named, metric_names, monitor_names
+from sonoprior.metrics.catalogue import OF_EMBEDDINGS
+
+
+def test_a_level_may_be_called_anything():
+    found = metric_named("map@r.view 2.1")
+    assert (found.title, found.percent, found.reads) == ("MAP@R (view 2.1)", True, "cases")
+    assert not metric_named("how_wrong.view").higher_is_better
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("acuracy", r"primary must be one of .* but got 'acuracy'\. Did you mean 'accuracy'\?"),
+        ("recal@1.view", r"but got 'recal@1\.view'\. Did you mean 'recall@1'\?"),
+        ("recall@1", "with a label level, such as recall@1.view, but got 'recall@1'"),
+        ("accuracy.view", "but got 'accuracy.view'"),
+        ("inside", "but got 'inside'"),
+    ],
+)
+def test_an_unknown_metric_is_refused(name, said):
+    with pytest.raises(SonopriorError, match=said):
+        metric_named(name, "primary")
+
+
+def test_the_names_of_a_recipe_are_known_and_follow_its_network():
+    both = metric_names(True, ["view", "meta"], kinds=["finding"])
+    assert all(metric_named(name).name == name for name in both)
+    assert set(SCALARS) <= set(both)
+    assert {"nmi.meta", "recall@10.finding", "spearman.view"} <= set(both)
+    assert not {"nmi.finding", "how_wrong.meta"} & set(both)
+    assert metric_names(True, []) == list(SCALARS)
+    assert metric_names(False, []) == []
+    assert set(monitor_names(False, ["view"])) < set(metric_names(False, ["view"])) - {"nmi.view"}
+
+
+@pytest.mark.parametrize("name", [*SCALARS, *(f"{measure}.view" for measure in OF_EMBEDDINGS)])
+def test_a_case_of_weight_two_counts_as_two(name):
+    metric = metric_named(name)
+    rng = np.random.default_rng(0)
+    arrays = {
+        "probabilities": (rng.integers(0, 3, 20), rng.dirichlet(np.ones(3), 20)),
+        "clusters": (rng.integers(0, 3, 20), rng.integers(0, 4, 20)),
+        "cases": (np.where(rng.random(20) < 0.2, np.nan, rng.random(20)),),
+    }[metric.reads]
+    twice = np.repeat(np.arange(20), 1 + (np.arange(20) % 2))
+    weights = np.bincount(twice, minlength=20)[None].astype(float)
+    assert metric.statistic.weighted(weights, *arrays)[0] == pytest.approx(
+        metric.statistic(*(array[twice] for array in arrays))
+    )
