@@ -4,56 +4,17 @@ Every function that draws data returns a `Plot`. Figures are objects of their ow
 in matplotlib's global state.
 """
 
-import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-# Okabe and Ito's colours, readable with every common form of colour blindness; grey is the baseline's.
-GREY = "#7a7f87"
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-_INK = "#1c2230"
-_FAINT = "#d5d9e0"
-_STYLE: Any = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "Liberation Sans", "Arial"],
-    "font.size": 10.5,
-    "text.color": _INK,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "sonoprior",
-}
-_styled = rc_context(_STYLE)
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A drawing and its numbers.
-
-    Attributes:
-        svg: the picture, as the bytes of an SVG file.
-        csv: the numbers behind it.
-    """
-
-    svg: bytes
-    csv: str
+from .drawing import COLOURS, FAINT, GREY, INK, Plot, finished, one_panel, styled, svg
 
 
 @dataclass(frozen=True)
@@ -85,14 +46,14 @@ def colours(names: Sequence[str], baseline: str | None = None) -> dict[str, str]
     return {name: chosen.get(name, GREY) for name in names}
 
 
-@_styled
+@styled
 def differences(estimates: Sequence[Estimate], label: str) -> Plot:
     """Differences with their intervals, one line each, around a line at zero.
 
     The first interval is thick; the second is thin, and leaves the plot where it is much wider.
     """
-    figure, axes = _one(7.2, 0.75 + 0.42 * len(estimates))
-    axes.axvline(0, color=_INK, linewidth=1)
+    figure, axes = one_panel(7.2, 0.75 + 0.42 * len(estimates))
+    axes.axvline(0, color=INK, linewidth=1)
     for row, estimate in enumerate(estimates):
         _interval(axes, row, estimate)
     axes.set_yticks(range(len(estimates)), [estimate.name for estimate in estimates])
@@ -101,7 +62,7 @@ def differences(estimates: Sequence[Estimate], label: str) -> Plot:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(label)
-    return _finished(figure, pd.DataFrame(estimates))
+    return finished(figure, pd.DataFrame(estimates))
 
 
 def _interval(axes: Axes, row: int, estimate: Estimate) -> None:
@@ -125,7 +86,7 @@ def _keep_in_view(axes: Axes, estimates: Sequence[Estimate]) -> None:
     axes.set_xlim(lowest, min(max([*ends, *thin]), max(ends) + room) + margin)
 
 
-@_styled
+@styled
 def over_axis(
     panels: Mapping[str, Mapping[str, Places]],
     axis: str,
@@ -145,12 +106,12 @@ def over_axis(
     tables: list[pd.DataFrame] = []
     for axes, (label, lines) in zip(drawn, panels.items(), strict=True):
         if label in zero:
-            axes.axhline(0, color=_INK, linewidth=1)
+            axes.axhline(0, color=INK, linewidth=1)
         tables += [_places(axes, label, name, of, of_name[name]) for name, of in lines.items()]
         _mark_places(axes, [place for of in lines.values() for place in np.asarray(of.place).tolist()])
         axes.set(xlabel=axis, ylabel=label)
         axes.legend(fontsize=9)
-    return _finished(figure, pd.concat(tables))
+    return finished(figure, pd.concat(tables))
 
 
 def _places(axes: Axes, label: str, name: str, of: Places, colour: str) -> pd.DataFrame:
@@ -173,7 +134,7 @@ def _mark_places(axes: Axes, places: Sequence[float]) -> None:
 _PAIRED_WITH_ROOM = 8
 
 
-@_styled
+@styled
 def paired(values: Mapping[str, ArrayLike], runs: Sequence[str], label: str) -> Plot:
     """Every run of every variant, runs on the same fold and seed joined by a line, means as bars.
 
@@ -184,19 +145,19 @@ def paired(values: Mapping[str, ArrayLike], runs: Sequence[str], label: str) -> 
     """
     table = pd.DataFrame({name: np.asarray(of, dtype=float) for name, of in values.items()}, index=list(runs))
     few = len(values) <= _PAIRED_WITH_ROOM
-    figure, axes = _one(1.6 + (1.15 if few else 0.42) * len(values), 3.4 if few else 4.0)
+    figure, axes = one_panel(1.6 + (1.15 if few else 0.42) * len(values), 3.4 if few else 4.0)
     places = np.arange(len(values))
-    axes.plot(places, table.to_numpy().T, color=_FAINT, linewidth=1, zorder=1)
+    axes.plot(places, table.to_numpy().T, color=FAINT, linewidth=1, zorder=1)
     for place, name in zip(places, values, strict=True):
         axes.plot(np.full(len(table), place), table[name], "o", color=GREY, markersize=4, zorder=2)
         axes.plot([place - 0.22, place + 0.22], [table[name].mean()] * 2, color=COLOURS[0], linewidth=3)
     axes.set_xticks(places, list(values), rotation=0 if few else 50, ha="center" if few else "right")
     axes.set_xlim(-0.5, len(values) - 0.5)
     axes.set_ylabel(label)
-    return _finished(figure, table.rename_axis("run").reset_index())
+    return finished(figure, table.rename_axis("run").reset_index())
 
 
-@_styled
+@styled
 def curves(panels: Mapping[str, Mapping[str, ArrayLike]], of_name: Mapping[str, str]) -> Plot:
     """Learning curves: a panel for each quantity, a line for each variant, mean and standard deviation.
 
@@ -215,7 +176,7 @@ def curves(panels: Mapping[str, Mapping[str, ArrayLike]], of_name: Mapping[str, 
         tables += [_curve(axes, title, name, np.atleast_2d(of), of_name[name]) for name, of in lines.items()]
     # Beside the panels: many lines leave no room inside.
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=9)
-    return _finished(figure, pd.concat(tables))
+    return finished(figure, pd.concat(tables))
 
 
 def _curve(axes: Axes, title: str, name: str, values: NDArray[np.floating], colour: str) -> pd.DataFrame:
@@ -228,7 +189,7 @@ def _curve(axes: Axes, title: str, name: str, values: NDArray[np.floating], colo
     return pd.DataFrame(columns | {"runs": runs.notna().sum(axis=1)})
 
 
-@_styled
+@styled
 def confusion(counts: ArrayLike, classes: Sequence[str]) -> Plot:
     """A confusion matrix: counts (K, K), row the true class, shaded by the share of the row."""
     matrix = np.asarray(counts, dtype=float)
@@ -236,18 +197,18 @@ def confusion(counts: ArrayLike, classes: Sequence[str]) -> Plot:
     share = np.divide(matrix, rows, out=np.zeros_like(matrix), where=rows > 0)
     few = len(classes) <= 8
     side = 1.5 + (0.75 if few else 0.45) * len(classes)
-    figure, axes = _one(side + 0.6, side)
+    figure, axes = one_panel(side + 0.6, side)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), number in np.ndenumerate(matrix):
         text = f"{100 * share[row, column]:.0f} %\n({number:g})" if few else f"{100 * share[row, column]:.0f}"
-        colour = "white" if share[row, column] > 0.55 else _INK
+        colour = "white" if share[row, column] > 0.55 else INK
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
     _name_classes(axes, classes, most=3)
     axes.set_yticks(range(len(classes)), list(classes))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set(xlabel="predicted", ylabel="true")
-    return _finished(
+    return finished(
         figure, pd.DataFrame(matrix, list(classes), list(classes)).rename_axis("true").reset_index()
     )
 
@@ -261,11 +222,11 @@ class Bins:
     count: ArrayLike
 
 
-@_styled
+@styled
 def reliability(models: Mapping[str, Bins], of_name: Mapping[str, str]) -> Plot:
     """Reliability diagram: share right over confidence; the area of a point grows with its cases."""
-    figure, axes = _one(4.4, 4.1)
-    axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1.5)
+    figure, axes = one_panel(4.4, 4.1)
+    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1.5)
     axes.annotate("as sure as right", (0.02, 0.07), rotation=45, color=GREY, fontsize=9)
     for name, bins in models.items():
         count = np.asarray(bins.count, dtype=float)
@@ -278,10 +239,10 @@ def reliability(models: Mapping[str, Bins], of_name: Mapping[str, str]) -> Plot:
     axes.set(xlabel="confidence", ylabel="share right", xlim=(0, 1.02), ylim=(0, 1.02))
     axes.legend(loc="lower right", fontsize=9)
     tables = [pd.DataFrame(vars(bins)).assign(model=name) for name, bins in models.items()]
-    return _finished(figure, pd.concat(tables))
+    return finished(figure, pd.concat(tables))
 
 
-@_styled
+@styled
 def by_class(
     values: Mapping[str, ArrayLike],
     classes: Sequence[str],
@@ -300,7 +261,7 @@ def by_class(
     """
     width = 0.8 / max(len(values), 1)
     places = np.arange(len(classes))
-    figure, axes = _one(min(1.8 + (0.5 + 0.35 * len(values)) * len(classes), 11.5), 3.2)
+    figure, axes = one_panel(min(1.8 + (0.5 + 0.35 * len(values)) * len(classes), 11.5), 3.2)
     for number, (name, heights) in enumerate(values.items()):
         middle = places + (number - (len(values) - 1) / 2) * width
         axes.bar(middle, np.asarray(heights, dtype=float), width * 0.92, color=of_name[name], label=name)
@@ -309,7 +270,7 @@ def by_class(
             chance,
             places - 0.44,
             places + 0.44,
-            colors=_INK,
+            colors=INK,
             linestyles="dashed",
             label="looking everywhere",
         )
@@ -318,10 +279,10 @@ def by_class(
     axes.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     table = pd.DataFrame({name: np.asarray(of, dtype=float) for name, of in values.items()}, list(classes))
     extra = {} if chance is None else {"looking everywhere": np.asarray(chance, dtype=float)}
-    return _finished(figure, table.assign(**extra).rename_axis("class").reset_index())
+    return finished(figure, table.assign(**extra).rename_axis("class").reset_index())
 
 
-@_styled
+@styled
 def overlay_legend(outlines: Mapping[str, str]) -> bytes:
     """What the colours of an overlay mean, as SVG: the bar of the heat map and a line for each outline.
 
@@ -338,7 +299,7 @@ def overlay_legend(outlines: Mapping[str, str]) -> bytes:
         left = 2.9 + 1.9 * number
         axes.plot([left, left + 0.35], [0.5, 0.5], color=colour, linewidth=3)
         axes.text(left + 0.45, 0.5, name, va="center")
-    return _svg(figure)
+    return svg(figure)
 
 
 def _name_classes(axes: Axes, classes: Sequence[str], most: int) -> None:
@@ -346,18 +307,3 @@ def _name_classes(axes: Axes, classes: Sequence[str], most: int) -> None:
     axes.set_xticks(range(len(classes)), list(classes))
     if len(classes) > most:
         axes.tick_params(axis="x", labelrotation=40)
-
-
-def _one(width: float, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
-
-
-def _finished(figure: Figure, numbers: pd.DataFrame) -> Plot:
-    return Plot(_svg(figure), numbers.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-
-
-def _svg(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
-    return buffer.getvalue()
