@@ -129,6 +129,80 @@ def test_a_class_that_is_measured_but_not_trained_with_is_refused(tmp_path):
         planned(CaseSet.open(tmp_path / "set"), protocol="given")
 
 
+@pytest.fixture
+def five_tones(tmp_path):
+    """Six cases of each of five classes, two of them unknown; the last case is a copy of the first."""
+    tones = ["a", "b", "c", "d", "e"]
+    rng = np.random.default_rng(3)
+    first = rng.integers(0, 255, (40, 40)).astype(np.uint8)
+    info = DatasetInfo(name="five", levels={"tone": tones, "half": ["low", "high"]})
+    with CaseSetWriter(tmp_path / "five", info) as writer:
+        for number in range(32):
+            image = first if number in (0, 29) else rng.integers(0, 255, (40, 40)).astype(np.uint8)
+            labels = {"tone": tones[number % 5]} if number < 30 else {}
+            writer.add(f"c{number}", image, labels=labels)
+    return CaseSet.open(tmp_path / "five")
+
+
+def tones_of(case_set, positions):
+    return {case_set.classes()[label] for label in case_set.labels()[positions]}
+
+
+def test_an_open_set_tests_the_last_half_of_the_classes(five_tones):
+    (parts,) = planned(five_tones, protocol="open_set", validation=0.25, keep_duplicates_together=False)
+    labels = five_tones.labels()
+    assert parts["test"].tolist() == [case for case in range(32) if labels[case] in (3, 4)]
+    for part in ("train", "validation"):
+        assert tones_of(five_tones, parts[part]) == {"a", "b", "c"}
+    assert sorted([*parts["train"], *parts["validation"]]) == [case for case in range(30) if labels[case] < 3]
+
+
+def test_an_open_set_tests_the_classes_that_are_named_and_keeps_duplicates_on_one_side(five_tones):
+    (parts,) = planned(five_tones, protocol="open_set", validation=0.25, test_classes=["e", "b"])
+    assert tones_of(five_tones, parts["test"]) == {"b", "e"}
+    assert tones_of(five_tones, parts["train"]) == {"a", "c", "d"}
+    # The first case, an "a", and its copy, an "e", cannot both stay.
+    kept = set(np.concatenate([parts[part] for part in PARTS]))
+    assert len(kept) == 29
+    assert len(kept & {0, 29}) == 1
+
+
+def test_fewer_labels_leave_the_test_part_of_an_open_set_as_it_is(five_tones):
+    (whole,) = planned(five_tones, protocol="open_set", validation=0.25)
+    (half,) = planned(five_tones, protocol="open_set", validation=0.25, label_fraction=0.5)
+    assert set(half["train"]) < set(whole["train"])
+    assert np.array_equal(half["test"], whole["test"])
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (["d", "ee"], r"test_classes: a class of the level tone must be one of a, b, c, d, e, but got 'ee'"),
+        (["d"], "an open set needs cases of at least two classes for test, but has 1"),
+        (["a", "b", "c", "d"], "an open set needs cases of at least two classes for training, but has 1"),
+        ([], "an open set needs cases of at least two classes for test, but has 0"),
+    ],
+)
+def test_an_open_set_of_other_classes_is_refused(five_tones, classes, message):
+    with pytest.raises(DataError, match=message):
+        planned(five_tones, protocol="open_set", test_classes=classes)
+
+
+def test_the_nearest_class_is_offered(tmp_path):
+    case_set = small_set(tmp_path / "set", [("dark", None), ("bright", None)] * 4)
+    with pytest.raises(DataError, match=r"but got 'brigth'\. Did you mean 'bright'?"):
+        planned(case_set, protocol="open_set", test_classes=["brigth"])
+
+
+def test_a_class_that_an_open_set_cannot_validate_with_is_named(tmp_path):
+    info = DatasetInfo(name="rare", levels={"tone": ["a", "b", "c", "d"]})
+    with CaseSetWriter(tmp_path / "set", info) as writer:
+        for number, tone in enumerate("aaabccdd"):
+            writer.add(f"c{number}", np.full((40, 40), number, np.uint8), labels={"tone": tone})
+    with pytest.raises(DataError, match="open_set: the class 'b' cannot come into each of 2 parts"):
+        planned(CaseSet.open(tmp_path / "set"), protocol="open_set", keep_duplicates_together=False)
+
+
 def test_too_few_patients_for_the_folds_are_refused(tmp_path):
     rows = [("dark", None), ("bright", None), ("dark", None)]
     case_set = small_set(tmp_path / "set", rows)

@@ -41,10 +41,17 @@ def test_what_describes_or_compares_does_not_decide_a_run(recipe):
 
 
 @pytest.mark.parametrize(
-    ("protocol", "count"), [("cross_evaluation", 4), ("single_split", 1), ("fixed_test", 4), ("given", 1)]
+    ("protocol", "count"),
+    [("cross_evaluation", 4), ("single_split", 1), ("fixed_test", 4), ("given", 1), ("open_set", 1)],
 )
 def test_number_of_splits(protocol, count):
     assert SplitSettings(protocol=protocol, folds=4).count == count
+
+
+def test_classes_to_test_with_belong_to_an_open_set():
+    assert SplitSettings(protocol="open_set", test_classes=["a", "b"]).test_classes == ["a", "b"]
+    with pytest.raises(ValueError, match="test_classes is for the protocol open_set, but got single_split"):
+        SplitSettings(protocol="single_split", test_classes=["a", "b"])
 
 
 def test_differing_keys_are_found_at_any_depth_and_on_either_side():

@@ -18,6 +18,10 @@ _TRAINING_SETS = (
     " folds."
 )
 _SHARED = " The folds of this study share their test cases, which the test does not account for."
+_UNSEEN = (
+    " Open set: no network was trained with the classes that are tested, and intervals speak of these"
+    " classes, not of others that might have been left out instead."
+)
 _SEVERAL = (
     "Several comparisons: p-values are corrected after Holm (1979), separately for what the study asks, for"
     " its controls, and for the points of its curve. Intervals, and the other measures, are not corrected."
@@ -27,4 +31,5 @@ _SEVERAL = (
 def statistics(protocol: str) -> list[str]:
     """A paragraph each: runs, other patients, other training sets, several comparisons."""
     shared = _SHARED if protocol == "fixed_test" else ""
-    return [_RUNS, _PATIENTS, f"{_TRAINING_SETS}{shared}", _SEVERAL]
+    unseen = _UNSEEN if protocol == "open_set" else ""
+    return [_RUNS, f"{_PATIENTS}{unseen}", f"{_TRAINING_SETS}{shared}", _SEVERAL]

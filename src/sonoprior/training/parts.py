@@ -1,6 +1,6 @@
 """Which cases train, validate and test: the recipe's protocol applied to a case set. Free of torch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.cases.dealing import RareClassError
 from sonoprior.cases.duplicates import duplicate_groups
+from sonoprior.cases.open_set import open_set
 from sonoprior.cases.splits import (
     cross_evaluation,
     fixed_test,
@@ -20,7 +21,7 @@ from sonoprior.cases.splits import (
     single_split,
     strata_with_marks,
 )
-from sonoprior.core.checks import listed
+from sonoprior.core.checks import listed, one_of
 from sonoprior.core.errors import DataError, FolderError
 from sonoprior.core.folder import whole_file
 
@@ -63,7 +64,9 @@ def plan_parts(
         said = error.about(f"the class '{cases.names([error.kind])}'")
         raise DataError(f"{split.protocol}: {said}") from error
     folds = [labelled_part(split, data, case_set, groups, fold) for fold in whole]
-    return [_checked(dict(fold), cases) for fold in folds]
+    # In an open set the classes of the test part are unseen on purpose.
+    seen = ("validation",) if split.protocol == "open_set" else ("validation", "test")
+    return [_checked(dict(fold), cases, seen) for fold in folds]
 
 
 def labelled_part(
@@ -106,9 +109,21 @@ def _protocol(split: SplitSettings, cases: _Cases) -> list[Parts]:
     if split.protocol == "single_split":
         fractions = (1 - split.validation - split.test, split.validation, split.test)
         return [single_split(labels, groups, fractions, split.seed, strata=strata)]
+    if split.protocol == "open_set":
+        tested = _test_classes(split, cases)
+        return [open_set(labels, groups, tested, split.validation, split.test, split.seed, strata=strata)]
     if split.protocol == "fixed_test":
         return _fixed_test(split, cases)
     return list(cross_evaluation(labels, groups, split.folds, split.validation, split.seed, strata=strata))
+
+
+def _test_classes(split: SplitSettings, cases: _Cases) -> list[int]:
+    """The numbers of the classes that an open set tests: those named, or the last half."""
+    known = cases.case_set.classes(cases.level)
+    if split.test_classes is None:
+        return list(range((len(known) + 1) // 2, len(known)))
+    where = f"split.test_classes: a class of the level {cases.level}"
+    return [known.index(one_of(where, name, known, DataError)) for name in split.test_classes]
 
 
 def _fixed_test(split: SplitSettings, cases: _Cases) -> list[Parts]:
@@ -130,8 +145,11 @@ def _without_what_is_tested(own: Parts, groups: NDArray[np.str_]) -> Positions:
     return np.sort(np.concatenate([rest[~np.isin(groups[rest], groups[own["test"]])], own["test"]]))
 
 
-def _checked(fold: dict[str, Positions], cases: _Cases) -> dict[str, Positions]:
-    """Measured parts without the cases whose label is unknown; each part with something in it."""
+def _checked(fold: dict[str, Positions], cases: _Cases, seen: Sequence[str]) -> dict[str, Positions]:
+    """Measured parts without the cases whose label is unknown; each part with something in it.
+
+    The classes of the parts in `seen` must have been trained with.
+    """
     labels = cases.labels
     for part in PARTS:
         positions = fold.get(part, np.empty(0, np.int64))
@@ -143,7 +161,7 @@ def _checked(fold: dict[str, Positions], cases: _Cases) -> dict[str, Positions]:
         raise DataError(
             f"the train part of the split must hold at least 2 classes, but it holds {len(held['train'])}."
         )
-    for part in ("validation", "test"):
+    for part in seen:
         if unseen := held[part] - held["train"]:
             raise DataError(
                 f"the train part of the split must hold every class that is measured, but {part} holds"
