@@ -37,6 +37,10 @@ class Interval(NamedTuple):
         """True if both bounds lie on one side of zero."""
         return self.low > 0 or self.high < 0
 
+    def plain(self) -> dict[str, float | None]:
+        """Numbers for JSON, which knows no NaN."""
+        return {name: None if np.isnan(value) else value for name, value in self._asdict().items()}
+
 
 @runtime_checkable
 class Weighted(Protocol):

@@ -15,7 +15,7 @@ from sonoprior.cases.loading.batch import Batch
 from sonoprior.cases.loading.cache import Cache
 from sonoprior.cases.loading.loader import Loader
 from sonoprior.metrics import Mean, weighted
-from sonoprior.metrics.bootstrap import Interval, interval
+from sonoprior.metrics.bootstrap import interval
 from sonoprior.metrics.classification import SCALARS, Scalar, class_f1
 from sonoprior.metrics.localisation import MEASURES, area
 from sonoprior.models.taps import Tap, inference
@@ -191,7 +191,7 @@ def _classified(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[st
     given = rows[[f"p.{name}" for name in classes]].to_numpy(np.float64)
     scalars = dict(SCALARS) | {f"f1.{name}": _f1_of(at) for at, name in enumerate(classes)}
     return {
-        name: _plain(interval(scalar, rows["group"].to_numpy(), labels, given))
+        name: interval(scalar, rows["group"].to_numpy(), labels, given).plain()
         for name, scalar in scalars.items()
     }
 
@@ -211,9 +211,4 @@ def _localised(rows: pd.DataFrame, group: Mapping[str, str]) -> dict[str, dict[s
         return {}
     cases = pd.DataFrame(rows.groupby("case", sort=True)[list(MEASURES)].mean())
     groups = [group[str(case)] for case in cases.index]
-    return {name: _plain(interval(Mean(), groups, cases[name].to_numpy(np.float64))) for name in MEASURES}
-
-
-def _plain(found: Interval) -> dict[str, float | None]:
-    """Numbers for JSON, which knows no NaN."""
-    return {name: None if np.isnan(value) else value for name, value in found._asdict().items()}
+    return {name: interval(Mean(), groups, cases[name].to_numpy(np.float64)).plain() for name in MEASURES}
