@@ -190,7 +190,7 @@ def test_an_open_set_of_other_classes_is_refused(five_tones, classes, message):
 
 def test_the_nearest_class_is_offered(tmp_path):
     case_set = small_set(tmp_path / "set", [("dark", None), ("bright", None)] * 4)
-    with pytest.raises(DataError, match=r"but got 'brigth'\. Did you mean 'bright'?"):
+    with pytest.raises(DataError, match=r"but got 'brigth'\. Did you mean 'bright'\?"):
         planned(case_set, protocol="open_set", test_classes=["brigth"])
 
 

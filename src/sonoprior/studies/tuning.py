@@ -5,8 +5,9 @@ neither a study nor a report can be made of its folder.
 
 How a setting is chosen depends on the protocol. With a single split, a given split, an open set and a fixed
 test part no fold tests what another one validates with, so one setting is chosen for all folds, by the mean
-over folds and seeds. In a cross-evaluation the validation cases of one fold are test cases of others, and a choice by the
-mean over folds would have seen every test case; so each fold chooses for itself, by its own validation part.
+over folds and seeds. In a cross-evaluation the validation cases of one fold are test cases of others, and a
+choice by the mean over folds would have seen every test case; so each fold chooses for itself, by its own
+validation part.
 
 The metric is that of the epoch whose weights were kept, which validation chose too. That flatters every
 setting alike; the numbers are for choosing, and no result.
