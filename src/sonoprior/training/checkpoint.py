@@ -55,7 +55,7 @@ class Checkpoint:
             for part in ("weights", "best", "optimiser")
             for name, tensor in getattr(self, part).items()
         }
-        header = {"format": FORMAT, "progress": asdict(self.progress), "checks": _checks(tensors)}
+        header = {"format": FORMAT, "progress": asdict(self.progress), "checks": checks(tensors)}
         write_tensors(path, tensors, {"sonoprior": json.dumps(header)})
 
     @classmethod
@@ -67,7 +67,7 @@ class Checkpoint:
         """
         header, tensors = _read(path)
         refuse_newer(path, "checkpoint", header.get("format"), FORMAT)
-        if header["checks"] != _checks(tensors):
+        if header["checks"] != checks(tensors):
             raise _damaged(path, "its tensors differ from what was written")
         parts: dict[str, State] = {"weights": {}, "best": {}, "optimiser": {}}
         for key, tensor in tensors.items():
@@ -90,7 +90,8 @@ def write_tensors(path: Path, tensors: State, metadata: dict[str, str] | None = 
             raise FolderError(f"cannot write {path}: {error}.") from error
 
 
-def _checks(tensors: State) -> dict[str, int]:
+def checks(tensors: State) -> dict[str, int]:
+    """A checksum of each tensor, by which damage that leaves a file readable is seen."""
     return {
         name: crc32(tensor.reshape(-1).view(torch.uint8).numpy().data) for name, tensor in tensors.items()
     }
