@@ -120,6 +120,7 @@ def test_a_file_of_annotations_without_use_is_refused(source, tmp_path, capsys):
         (("--margin", "0"), "--margin"),
         (("--form", "aligned"), "--form"),
         (("--landmarks", "p.csv"), "--landmarks"),
+        (("--taxonomy", "t.csv"), "--taxonomy"),
         (("--labels", "folders"), "--labels"),
         (("--complete",), "--complete"),
         (("--keep-identifiers",), "--keep-identifiers"),

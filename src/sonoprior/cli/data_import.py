@@ -49,6 +49,8 @@ class ImportFlags:
     margin: float | None = None
     """For rafdb, how much of the face's box is added on each side: always for cropped-aligned (default 0.1),
     at most for in-the-wild (default 0.5)."""
+    taxonomy: Path | None = None
+    """For cub, a CSV with the columns species, genus, family (default: the project's own)."""
     every: int | None = None
     """For clips and dicom, take one of so many frames of a clip (default: 1, every frame)."""
     keep_identifiers: Annotated[bool, Parameter(negative=())] = False
@@ -72,10 +74,10 @@ def import_set(
     image is left out and listed, and the image stays.
 
     Args:
-        name: what SOURCE is: busi, fetal-planes, rafdb, affectnet (the folder of these public data); folder
-            (CLASS/IMAGE with an optional tree masks/CLASS/IMAGE); csv (one row an image); coco (images, with
-            an ANNOTATIONS.json after them); labelme (images with a JSON file beside each); clips (MP4, AVI
-            and other video files); dicom (still images and multi-frame clips).
+        name: what SOURCE is: busi, fetal-planes, rafdb, affectnet, cub (the folder of these public data);
+            folder (CLASS/IMAGE with an optional tree masks/CLASS/IMAGE); csv (one row an image); coco
+            (images, with an ANNOTATIONS.json after them); labelme (images with a JSON file beside each);
+            clips (MP4, AVI and other video files); dicom (still images and multi-frame clips).
         source: the folder or the CSV.
         out: the new folder for the case set; for coco ANNOTATIONS.json before it.
         flags: what only some importers have a use for.

@@ -20,6 +20,7 @@ IMPORTERS = Registry(
         "clips": "sonoprior.cases.importers.clips:find_cases",
         "coco": "sonoprior.cases.importers.coco:find_cases",
         "csv": "sonoprior.cases.importers.csv_table:find_cases",
+        "cub": "sonoprior.cases.importers.cub:find_cases",
         "dicom": "sonoprior.cases.importers.dicom:find_cases",
         "fetal-planes": "sonoprior.cases.importers.fetal_planes:find_cases",
         "folder": "sonoprior.cases.importers.class_folders:find_cases",

@@ -45,6 +45,7 @@ class ImportOptions:
         form: which form of the images, for sets that have several.
         landmarks: CSV of landmarks.
         margin: how much of a face's box is added around it where images are cropped.
+        taxonomy: CSV with the genus and family of species.
         every: which frames of a clip: every one, every second, ...
         keep_identifiers: whether the identifiers of patients and exams stay as they are.
         salt: file with the secret that pseudonyms are made with.
@@ -61,6 +62,7 @@ class ImportOptions:
     form: str | None = None
     landmarks: Path | None = None
     margin: float | None = None
+    taxonomy: Path | None = None
     every: int | None = None
     keep_identifiers: bool = False
     salt: Path | None = None
