@@ -8,9 +8,9 @@ from sonoprior.metrics import CorrectedT, Interval, corrected_t, holm
 from sonoprior.studies import StudyResults
 from sonoprior.studies.certainty import certainty, tone_of
 from sonoprior.studies.differences import Claim, Difference, claims
-from sonoprior.studies.measures import MEASURES_OF_RUNS
+from sonoprior.studies.measures import measure_named
 
-ACCURACY = MEASURES_OF_RUNS["accuracy"]
+ACCURACY = measure_named("accuracy")
 NOTHING = CorrectedT(0.02, float("nan"), float("nan"), float("nan"), 1)
 
 
@@ -76,7 +76,7 @@ def test_both_ways_of_counting_are_said_and_where_they_disagree(patients, traini
 
 
 def test_worse_is_said_where_lower_is_better():
-    assert tone_of(claim(True, True), MEASURES_OF_RUNS["ece"]) == "bad"
+    assert tone_of(claim(True, True), measure_named("ece")) == "bad"
 
 
 def test_among_several_the_number_is_said():

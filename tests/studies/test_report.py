@@ -13,7 +13,7 @@ from made_study import FULL, SMALL, FakePredictor, Made, write_cases, write_stud
 from sonoprior.cases import CaseSet
 from sonoprior.core.errors import DataError
 from sonoprior.studies import StudyResults, run_report, study_report
-from sonoprior.studies.measures import MEASURES_OF_RUNS
+from sonoprior.studies.measures import measure_named
 
 
 class Words(HTMLParser):
@@ -256,7 +256,7 @@ def test_metrics_that_are_not_defined_are_dashes(small, tmp_path):
         table[(table["part"] != "test") | (table["label"] == "benign")].to_csv(path, index=False)
     results = StudyResults.read(study)
     results.write()
-    assert np.isnan(results.outcome("plain", MEASURES_OF_RUNS["auroc"]).interval.value)
+    assert np.isnan(results.outcome("plain", measure_named("auroc")).interval.value)
     text = Words(study_report(results).read_text()).text
     assert "AUROC" in text
     assert not re.search(r"\bnan\b", text)

@@ -11,7 +11,7 @@ from sonoprior.core.errors import FolderError
 from sonoprior.metrics import Interval
 from sonoprior.studies.finished import FinishedRun
 from sonoprior.studies.formats import bounds, number
-from sonoprior.studies.measures import MEASURES_OF_RUNS
+from sonoprior.studies.measures import measure_named
 from sonoprior.studies.results import StudyResults
 from sonoprior.studies.wording import answer, choice, lines
 
@@ -54,9 +54,9 @@ def test_other_measures_are_there_too(made, results):
         roc_auc_score(one["label"], one[[f"p.{name}" for name in classes]], multi_class="ovr", labels=classes)
         for one in tables
     ]
-    assert results.outcome("plain", MEASURES_OF_RUNS["auroc"]).interval.value == pytest.approx(np.mean(slow))
+    assert results.outcome("plain", measure_named("auroc")).interval.value == pytest.approx(np.mean(slow))
     looked = [table_of(made.study, "plain", *key, "localisation")["inside"].mean() for key in KEYS]
-    assert results.outcome("plain", MEASURES_OF_RUNS["inside"]).of_runs == pytest.approx(looked)
+    assert results.outcome("plain", measure_named("inside")).of_runs == pytest.approx(looked)
     assert results.measures[0].name == "balanced_accuracy"
 
 
@@ -104,7 +104,7 @@ def test_the_baseline_has_no_difference_and_the_choice_is_made_on_validation(mad
 
 
 def test_an_error_that_falls_is_better(results):
-    found = results.outcome("alpha-10", MEASURES_OF_RUNS["ece"]).difference
+    found = results.outcome("alpha-10", measure_named("ece")).difference
     assert found.better == sum(value < 0 for value in found.of_runs)
 
 
@@ -195,14 +195,14 @@ def test_without_outlines_there_is_no_localisation(copied):
 def test_a_run_without_outlined_cases_does_not_stop_the_others(copied):
     path = copied / "runs" / "alpha-10" / "fold0-seed0" / "localisation.csv"
     path.write_text(path.read_text().splitlines()[0] + "\n")
-    found = StudyResults.read(copied).outcome("alpha-10", MEASURES_OF_RUNS["inside"])
+    found = StudyResults.read(copied).outcome("alpha-10", measure_named("inside"))
     assert np.isnan(found.of_runs[0])
     assert np.isfinite(found.interval.value)
     assert len(found.difference.of_runs) == 1
 
 
 def test_formats():
-    accuracy, correlation = MEASURES_OF_RUNS["accuracy"], MEASURES_OF_RUNS["correlation"]
+    accuracy, correlation = measure_named("accuracy"), measure_named("correlation")
     assert number(0.7123, accuracy) == "71.2"
     assert number(-0.0312, accuracy, sign=True) == "−3.1"
     assert number(0.5, correlation) == "0.50"

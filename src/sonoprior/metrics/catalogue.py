@@ -60,8 +60,8 @@ OF_EMBEDDINGS: dict[str, _OfEmbeddings] = {
     R_PRECISION: _OfEmbeddings("R-precision"),
     MAP_AT_R: _OfEmbeddings("MAP@R"),
     NMI: _OfEmbeddings("NMI", reads="clusters"),
-    HOW_WRONG: _OfEmbeddings("how wrong", higher_is_better=False, percent=False),
-    SPEARMAN: _OfEmbeddings("Spearman", percent=False),
+    HOW_WRONG: _OfEmbeddings("error distance", higher_is_better=False, percent=False),
+    SPEARMAN: _OfEmbeddings("Spearman correlation", percent=False),
 }
 
 

@@ -55,11 +55,17 @@ def compare_runs(first: Path, second: Path) -> Sequence[Compared]:
 
     Raises:
         FolderError: if one is not a finished run.
-        DataError: if they tell other classes apart, share no test case, or name other labels for one.
+        DataError: if they tell other classes apart, share no test case, name other labels for one, or have
+            no measure in common.
     """
     base, treated = FinishedRun.read(first), FinishedRun.read(second)
     _check_comparable(base, treated)
-    found = [_compared(measure, base, treated) for measure in available({"a": [base], "b": [treated]})]
+    measures = available({"a": [base], "b": [treated]})
+    if not measures:
+        raise DataError(
+            f"{first} and {second} have no measure in common, since one classifies and the other embeds."
+        )
+    found = [_compared(measure, base, treated) for measure in measures]
     return [row for row in found if row is not None]
 
 
@@ -83,7 +89,7 @@ def _check_comparable(first: FinishedRun, second: FinishedRun) -> None:
             f"two runs must have the same classes to be compared, but {first.folder} has"
             f" {listed(first.classes)} and {second.folder} has {listed(second.classes)}."
         )
-    found = [run.predictions() for run in (first, second)]
+    found = [run.measured() for run in (first, second)]
     labels = [dict(zip(of.cases.tolist(), of.labels.tolist(), strict=True)) for of in found]
     shared = labels[0].keys() & labels[1].keys()
     if not shared:

@@ -22,8 +22,8 @@ from sonoprior.metrics.contrast import Contrast
 from sonoprior.training.parts import read_table
 from sonoprior.training.study_settings import ContrastSettings
 
-from .finished import FinishedRun
-from .measures import Measure, shared_predictions
+from .measures import Measure
+from .taken import Taken, taken, together
 
 if TYPE_CHECKING:
     from .results import StudyResults
@@ -118,11 +118,11 @@ def losses(results: "StudyResults") -> list[Loss]:
 
 
 def _loss(results: "StudyResults", variant: str, kinds: Kinds) -> Loss | None:
-    samples = [_sample(run, kinds) for run in results.runs[variant]]
+    measure, statistic = results.primary, _contrast(results.primary)
+    samples = [_sample(taken(measure, run), kinds) for run in results.runs[variant]]
     samples = [sample for sample in samples if _has_both(sample)]
     if not samples:
         return None
-    measure, statistic = results.primary, _contrast(results.primary)
     alone = Loss(
         variant=variant,
         kept=float(np.mean([measure.statistic(*_of_kind(sample, kept=True)) for sample in samples])),
@@ -131,7 +131,8 @@ def _loss(results: "StudyResults", variant: str, kinds: Kinds) -> Loss | None:
         of_runs=[statistic(*sample.arrays) for sample in samples],
     )
     reference = results.reference(variant)
-    pairs = [_pair(*runs, kinds) for runs in results.matched(variant, reference)] if reference else []
+    matched = results.matched(variant, reference) if reference else []
+    pairs = [_pair(*together(*(taken(measure, run) for run in runs)), kinds) for runs in matched]
     pairs = [pair for pair in pairs if _has_both(Sample(pair.groups, pair.shared))]
     if not pairs:
         return alone
@@ -143,18 +144,18 @@ def _contrast(measure: Measure) -> Contrast:
     return Contrast(cast("Weighted", measure.statistic))
 
 
-def _sample(run: FinishedRun, kinds: Kinds) -> Sample:
-    """The test cases of either kind: groups; whether kept, labels, probabilities."""
-    of = run.predictions()
+def _sample(of: Taken, kinds: Kinds) -> Sample:
+    """The cases of either kind: groups; whether kept, and what the metric takes."""
     at, kept = kinds.told_apart(of.cases)
-    return Sample(of.groups[at], (kept, of.labels[at], of.probabilities[at]))
+    own = of.at(at)
+    return Sample(own.groups, (kept, *own.shared, own.given))
 
 
-def _pair(treated: FinishedRun, base: FinishedRun, kinds: Kinds) -> Pair:
+def _pair(treated: Taken, base: Taken, kinds: Kinds) -> Pair:
     """The same of the test cases that two runs share."""
-    first, second = shared_predictions(treated, base, "test")
-    at, kept = kinds.told_apart(first.cases)
-    return Pair(first.groups[at], (kept, first.labels[at]), first.probabilities[at], second.probabilities[at])
+    at, kept = kinds.told_apart(treated.cases)
+    first, second = treated.at(at), base.at(at)
+    return Pair(first.groups, (kept, *first.shared), first.given, second.given)
 
 
 def _has_both(sample: Sample) -> bool:

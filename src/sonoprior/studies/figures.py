@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sonoprior.metrics import metric_named
 from sonoprior.metrics.calibration import reliability
-from sonoprior.metrics.classification import SCALARS, confusion
+from sonoprior.metrics.classification import confusion
 from sonoprior.render import plots
 from sonoprior.render.blocks import Block, Download, Figure, Table
 
@@ -140,7 +141,7 @@ def curve_plot(runs: Runs, colours: Mapping[str, str], monitor: str) -> list[Blo
 
     The sum of the terms is left out: variants weigh them differently, so their sums do not compare.
     """
-    columns = {f"val.{monitor}": f"validation: {SCALARS[monitor].title}"}
+    columns = {f"val.{monitor}": f"validation: {metric_named(monitor).title}"}
     columns |= {f"train.{name}": f"training: {name}" for name in _objective_names(runs)}
     panels = {title: _lines(runs, column) for column, title in columns.items()}
     panels = {title: lines for title, lines in panels.items() if lines}

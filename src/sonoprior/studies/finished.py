@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,33 @@ from sonoprior.core.folder import read_json, require
 from sonoprior.training.parts import read_table
 from sonoprior.training.recipe import Recipe
 from sonoprior.training.recipe_file import load_recipe
+from sonoprior.training.retrieval_evaluation import measured_names, numbers_of
 
 # What `sonoprior.training.run` writes last; its constants are not imported, because they come with torch.
 _METRICS = "metrics.json"
 _KIND, _FORMAT = "run", 1
+_RETRIEVAL = "retrieval.csv"
+# What every run tells of itself, and what only those with an embedding need to.
+_NOT_IN_RUN_JSON = {"folder", "recipe"}
+_OF_EMBEDDINGS = {"levels", "embeds", "classifies"}
+
+
+@dataclass(frozen=True)
+class Cases:
+    """The labelled cases of one part.
+
+    Attributes:
+        cases: (n,) ids.
+        groups: (n,) patient, exam or duplicate group.
+        labels: (n,) positions in the classes.
+    """
+
+    cases: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.cases)
 
 
 @dataclass(frozen=True)
@@ -41,15 +64,6 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.cases)
-
-    def at(self, positions: NDArray[np.int64]) -> "Predictions":
-        """Those of some cases, in that order."""
-        return Predictions(
-            self.cases[positions],
-            self.groups[positions],
-            self.labels[positions],
-            self.probabilities[positions],
-        )
 
 
 def is_finished(folder: Path) -> bool:
@@ -72,6 +86,9 @@ class FinishedRun:
         priors: names of the priors by which localisation was measured.
         case_set: the name of the data.
         simulated: whether the data are simulated.
+        levels: the label levels at which an embedding was measured, the leaf's first, with their classes.
+        embeds: whether it gives an embedding.
+        classifies: whether it gives class probabilities.
     """
 
     folder: Path
@@ -84,6 +101,9 @@ class FinishedRun:
     priors: Sequence[str]
     case_set: str
     simulated: bool
+    levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    embeds: bool = False
+    classifies: bool = True
 
     @staticmethod
     def read(folder: Path) -> "FinishedRun":
@@ -96,13 +116,14 @@ class FinishedRun:
         if not is_finished(folder):
             raise FolderError(f"{folder} is not finished: it has no {_METRICS}; resume its training first.")
         identity = read_json(folder / "run.json")
-        needed = [name for name in FinishedRun.__dataclass_fields__ if name not in {"folder", "recipe"}]
+        told = [name for name in FinishedRun.__dataclass_fields__ if name not in _NOT_IN_RUN_JSON]
+        needed = [name for name in told if name not in _OF_EMBEDDINGS]
         absent = [name for name in needed if name not in identity]
         if absent:
             raise FolderError(
                 f"{folder / 'run.json'} must name {listed(needed)}, but lacks {listed(absent)}."
             )
-        own = {name: identity[name] for name in needed}
+        own = {name: identity[name] for name in told if name in identity}
         return FinishedRun(folder=folder, recipe=load_recipe(folder / "recipe.yaml"), **own)
 
     @property
@@ -112,13 +133,44 @@ class FinishedRun:
 
     @cached_property
     def _predictions(self) -> pd.DataFrame:
-        return self._table("predictions.csv", ["confidence", *(f"p.{name}" for name in self.classes)])
+        given = ["confidence", *(f"p.{name}" for name in self.classes)] if self.classifies else []
+        return self._table("predictions.csv", given)
+
+    def measured(self, part: str = "test") -> Cases:
+        """The cases of a part that the run was measured on; empty if it has no such part.
+
+        Raises:
+            FolderError: if the file is damaged.
+        """
+        if part not in self._read_cases:
+            self._read_cases[part] = self._cases_of(part)
+        return self._read_cases[part]
+
+    @cached_property
+    def _read_cases(self) -> dict[str, Cases]:
+        return {}
+
+    def _cases_of(self, part: str) -> Cases:
+        table = _part(self._predictions, part)
+        place = {name: number for number, name in enumerate(self.classes)}
+        labels = [str(label) for label in table["label"]]
+        unknown = sorted(set(labels) - set(place))
+        if unknown:
+            raise FolderError(
+                f"{self.folder / 'predictions.csv'}: a label must be one of {listed(self.classes)},"
+                f" but got '{unknown[0]}'."
+            )
+        return Cases(
+            cases=np.array(table["case"], dtype=np.str_),
+            groups=np.array(table["group"], dtype=np.str_),
+            labels=np.array([place[label] for label in labels], dtype=np.int64),
+        )
 
     def predictions(self, part: str = "test") -> Predictions:
         """What the run said of the cases of a part; empty if it has no such part.
 
         Raises:
-            FolderError: if the file is damaged.
+            FolderError: if the file is damaged, or the run does not classify.
         """
         if part not in self._read_parts:
             self._read_parts[part] = self._read_part(part)
@@ -129,21 +181,13 @@ class FinishedRun:
         return {}
 
     def _read_part(self, part: str) -> Predictions:
-        table = _part(self._predictions, part)
-        place = {name: number for number, name in enumerate(self.classes)}
-        labels = [str(label) for label in table["label"]]
-        unknown = sorted(set(labels) - set(place))
-        if unknown:
+        if not self.classifies:
             raise FolderError(
-                f"{self.folder / 'predictions.csv'}: a label must be one of {listed(self.classes)},"
-                f" but got '{unknown[0]}'."
+                f"{self.folder} holds an embedding without a classifier, so it predicts nothing."
             )
-        return Predictions(
-            cases=np.array(table["case"], dtype=np.str_),
-            groups=np.array(table["group"], dtype=np.str_),
-            labels=np.array([place[label] for label in labels], dtype=np.int64),
-            probabilities=table.loc[:, [f"p.{name}" for name in self.classes]].to_numpy(np.float64),
-        )
+        of, columns = self.measured(part), [f"p.{name}" for name in self.classes]
+        given = _part(self._predictions, part).loc[:, columns].to_numpy(np.float64)
+        return Predictions(of.cases, of.groups, of.labels, given)
 
     @cached_property
     def _localisation(self) -> pd.DataFrame:
@@ -156,6 +200,29 @@ class FinishedRun:
             FolderError: if the file is damaged.
         """
         return _part(self._localisation, part)
+
+    @cached_property
+    def _retrieval(self) -> pd.DataFrame:
+        table = self._table(_RETRIEVAL, [])
+        self._check_columns(_RETRIEVAL, table, ["case", "part", "group", "nearest"])
+        return self._with_numbers(_RETRIEVAL, table, numbers_of(table.columns))
+
+    def retrieval(self, part: str = "test") -> pd.DataFrame:
+        """What each case of a part found, as `training.retrieval_evaluation.retrieval_table` gives it.
+
+        Raises:
+            FolderError: if the run has no embedding, or the file is damaged.
+        """
+        return _part(self._retrieval, part)
+
+    @property
+    def found(self) -> list[str]:
+        """The metrics of its embedding.
+
+        Raises:
+            FolderError: as `retrieval`.
+        """
+        return measured_names(self._retrieval.columns)
 
     @cached_property
     def log(self) -> pd.DataFrame:
@@ -183,15 +250,20 @@ class FinishedRun:
     def _table(self, file: str, numbers: Sequence[str], every: bool = False) -> pd.DataFrame:
         """A table of the folder with some, or all, columns as numbers; an empty cell is NaN."""
         table = read_table(self.folder / file)
-        absent = [name for name in numbers if name not in table]
+        self._check_columns(file, table, numbers)
+        return self._with_numbers(file, table, list(table.columns) if every else numbers)
+
+    def _check_columns(self, file: str, table: pd.DataFrame, names: Sequence[str]) -> None:
+        absent = [name for name in names if name not in table]
         if absent:
             raise FolderError(f"{self.folder / file} must have the column '{absent[0]}', but lacks it.")
-        wanted = list(table.columns) if every else list(numbers)
+
+    def _with_numbers(self, file: str, table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         try:
-            return table.assign(**{name: _numbers(table[name]) for name in wanted})
+            return table.assign(**{name: _numbers(table[name]) for name in names})
         except ValueError as error:
             raise FolderError(
-                f"{self.folder / file} must hold numbers in {listed(wanted)}: {error}."
+                f"{self.folder / file} must hold numbers in {listed(names)}: {error}."
             ) from error
 
 

@@ -12,7 +12,7 @@ from sonoprior.training.parts import read_table
 
 from .ensemble import TABLE
 from .formats import NOTHING, bounds, heading, number, unit
-from .measures import Measure
+from .measures import Measure, measure_named
 from .results import StudyResults
 
 _NUMBERS = ("value", "low", "high", "difference", "difference_low", "difference_high")
@@ -27,10 +27,12 @@ def folds_as_one(results: StudyResults) -> list[Block]:
     path = results.folder / TABLE
     if not path.is_file():
         return []
-    table, measure = read_table(path), results.primary
+    table = read_table(path)
     absent = [name for name in ("variant", "metric", "against", *_NUMBERS) if name not in table]
     if absent:
         raise FolderError(f"{path} must have the column '{absent[0]}', but lacks it.")
+    made = [name for name in table["metric"] if name == results.primary.name] or list(table["metric"])
+    measure = measure_named(made[0])  # the primary one, unless it is not of probabilities
     records = cast("list[dict[str, str]]", table.loc[table["metric"] == measure.name].to_dict("records"))
     rows = [[row["variant"], *_cells(row, measure)] for row in records]
     about = Paragraph(

@@ -10,6 +10,7 @@ from .measures import Measure
 from .outcome import Outcome
 
 NOTHING = "–"
+_LIKE_A_VOWEL = (*"aeiouAEIOU", "R-", "NMI")  # an R-precision, an NMI
 
 
 def number(value: float, measure: Measure, sign: bool = False) -> str:
@@ -67,12 +68,14 @@ def heading(measure: Measure) -> str:
 
 def with_article(measure: Measure) -> str:
     """A measure with its article: "an accuracy", "a balanced accuracy"."""
-    return f"{'an' if measure.title[0].lower() in 'aeiou' else 'a'} {measure.title}"
+    return f"{'an' if measure.title.startswith(_LIKE_A_VOWEL) else 'a'} {measure.title}"
 
 
 def unit(measure: Measure) -> str:
     """What a difference is counted in."""
-    return "points" if measure.percent else "in correlation"
+    if measure.percent:
+        return "points"
+    return "in correlation" if measure.higher_is_better else "in distance"
 
 
 def tone(difference: Difference | None, measure: Measure) -> Tone:

@@ -124,7 +124,7 @@ def _sized(cell: str | Figure, side: int) -> str | Figure:
 
 def _chosen(run: FinishedRun, most: int) -> list[tuple[str, str]]:
     """Ids and classes of test cases: round by round one of each class, those with an outline first."""
-    found = run.predictions()
+    found = run.measured()
     outlined_cases = set(run.localisation()["case"])
     order = generator(0, "gallery").permutation(len(found))
     queues: dict[int, list[str]] = {}

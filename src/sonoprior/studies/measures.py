@@ -1,17 +1,13 @@
-"""What studies report of a run: the scalars of a classifier, and whether it looked there."""
+"""What studies report of a run: how well it classifies, whether it looked there, and what its cases find."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import cache
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
-from sonoprior.metrics import SCALARS, Mean, Pair, Sample
-from sonoprior.metrics.bootstrap import Statistic
+from sonoprior.metrics import SCALARS, Mean, Metric, Pair, Sample, metric_named
 from sonoprior.metrics.localisation import MEASURES
 
-from .finished import FinishedRun, Predictions
+from .finished import FinishedRun
+from .taken import taken, together
 
 _LOCALISATION_TITLES = {
     "inside": "attribution inside the outline",
@@ -20,109 +16,62 @@ _LOCALISATION_TITLES = {
 }
 
 
-@dataclass(frozen=True)
-class Measure:
-    """One number of a run, and how its cases enter it.
-
-    Attributes:
-        name: as in results.csv.
-        title: as in tables.
-        higher_is_better: False for an error.
-        percent: shown as a percentage; a correlation is not one.
-        statistic: what the bootstrap recomputes.
-    """
-
-    name: str
-    title: str
-    higher_is_better: bool
-    percent: bool
-    statistic: Statistic
+class Measure(Metric):
+    """A metric, and how the cases of a run enter it."""
 
     @property
     def localises(self) -> bool:
         """Whether it is about where the model looked."""
-        return self.name in MEASURES
+        return self.reads == "outlines"
+
+    @property
+    def of_embeddings(self) -> bool:
+        """Whether it is about what cases find."""
+        return self.reads in {"cases", "clusters"}
+
+    @property
+    def level(self) -> str:
+        """The label level or kind of a measure of embeddings; empty for others."""
+        return self.name.partition(".")[2]
 
     def sample(self, run: FinishedRun, part: str = "test") -> Sample:
         """The cases of a run as the statistic takes them; for localisation those with an outline."""
-        if not self.localises:
-            of = run.predictions(part)
-            return Sample(of.groups, (of.labels, of.probabilities))
-        _, groups, values = localised(run, self.name, part)
-        return Sample(groups, (values,))
+        return taken(self, run, part).sample
 
     def pair(self, treated: FinishedRun, baseline: FinishedRun, part: str = "test") -> Pair:
         """The cases that both runs were tested on, in one order."""
-        return (
-            self._localised_pair(treated, baseline, part)
-            if self.localises
-            else _pair(treated, baseline, part)
-        )
-
-    def _localised_pair(self, treated: FinishedRun, baseline: FinishedRun, part: str) -> Pair:
-        cases, groups, first = localised(treated, self.name, part)
-        others, _, second = localised(baseline, self.name, part)
-        here, there = _shared(cases, others)
-        first, second = first[here], second[there]
-        # A map that is blank in one model has no number there; the pair is then left out of both.
-        defined = ~np.isnan(first) & ~np.isnan(second)
-        return Pair(groups[here][defined], (), first[defined], second[defined])
+        first, second = together(taken(self, treated, part), taken(self, baseline, part))
+        return Pair(first.groups, first.shared, first.given, second.given)
 
 
-def _measures() -> dict[str, Measure]:
-    scalars = {
-        name: Measure(name, scalar.title, scalar.higher_is_better, True, scalar)
-        for name, scalar in SCALARS.items()
-    }
-    return scalars | {
-        name: Measure(name, _LOCALISATION_TITLES[name], True, name != "correlation", Mean())
-        for name in MEASURES
-    }
+@cache
+def measure_named(name: str) -> Measure:
+    """A measure by its name, as it stands in results.csv.
 
-
-MEASURES_OF_RUNS: dict[str, Measure] = _measures()
-
-
-def localised(
-    run: FinishedRun, measure: str, part: str
-) -> tuple[NDArray[np.str_], NDArray[np.str_], NDArray[np.float64]]:
-    """One localisation measure of each case that has an outline, the mean over its priors.
-
-    Returns:
-        cases (n,), groups (n,) and values (n,), NaN where a value is not defined.
+    Raises:
+        SonopriorError: if there is no such measure.
     """
-    table = run.localisation(part)
-    means = pd.Series(table.groupby("case", sort=True)[measure].mean())
-    predictions = run.predictions(part)
-    group = dict(zip(predictions.cases.tolist(), predictions.groups.tolist(), strict=True))
-    cases = [str(case) for case in means.index]
-    return (
-        np.array(cases, np.str_),
-        np.array([group[case] for case in cases], np.str_),
-        np.array(means, np.float64),
-    )
-
-
-def _pair(treated: FinishedRun, baseline: FinishedRun, part: str) -> Pair:
-    first, second = shared_predictions(treated, baseline, part)
-    return Pair(first.groups, (first.labels,), first.probabilities, second.probabilities)
-
-
-def shared_predictions(
-    treated: FinishedRun, baseline: FinishedRun, part: str
-) -> tuple[Predictions, Predictions]:
-    """What two runs said of the cases that both have, in one order."""
-    first, second = treated.predictions(part), baseline.predictions(part)
-    here, there = _shared(first.cases, second.cases)
-    return first.at(here), second.at(there)
-
-
-def _shared(cases: NDArray[np.str_], others: NDArray[np.str_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    _, here, there = np.intersect1d(cases, others, return_indices=True)
-    return here, there
+    if name in MEASURES:
+        title, percent = _LOCALISATION_TITLES[name], name != "correlation"
+        return Measure(name, title, True, percent, "outlines", Mean())
+    return Measure(**vars(metric_named(name)))
 
 
 def available(runs: Mapping[str, Sequence[FinishedRun]]) -> list[Measure]:
-    """What can be reported of these variants: localisation where each has outlined test cases."""
-    seen = all(any(len(run.localisation()) for run in of_variant) for of_variant in runs.values())
-    return [measure for measure in MEASURES_OF_RUNS.values() if seen or not measure.localises]
+    """What can be reported of these variants.
+
+    The scalars where each run classifies, localisation where each variant has outlined test cases, and what
+    is measured of embeddings where each run has one, by what all of them measured.
+    """
+    every = [run for of_variant in runs.values() for run in of_variant]
+    names = list(SCALARS) if all(run.classifies for run in every) else []
+    if all(any(len(run.localisation()) for run in of_variant) for of_variant in runs.values()):
+        names += MEASURES
+    return [measure_named(name) for name in [*names, *_of_embeddings(every)]]
+
+
+def _of_embeddings(runs: Sequence[FinishedRun]) -> list[str]:
+    if not all(run.embeds for run in runs):
+        return []
+    first, *others = [run.found for run in runs]
+    return [name for name in first if all(name in other for other in others)]

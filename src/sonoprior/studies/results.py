@@ -19,7 +19,7 @@ import pandas as pd
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.core.errors import FolderError
 from sonoprior.core.folder import require, whole_file, write_json
-from sonoprior.metrics import averaged
+from sonoprior.metrics import Interval, averaged
 from sonoprior.training.recipe import Recipe
 from sonoprior.training.recipe_file import load_recipe
 
@@ -28,9 +28,11 @@ from .curve import Line, lines_of
 from .differences import SAMPLES, Claim, Difference, claims, difference
 from .finished import FinishedRun, is_finished
 from .layout import FORMAT, KIND, RECIPE, RESULTS, SUMMARY, planned_runs
-from .measures import MEASURES_OF_RUNS, Measure, available
+from .measures import Measure, available, measure_named
 from .outcome import Outcome
 from .rows import claim_row, corrected_columns, plain, row_of
+
+_NOT_MEASURED = Interval(float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class StudyResults:
     @property
     def primary(self) -> Measure:
         """What was fixed beforehand as the endpoint."""
-        return MEASURES_OF_RUNS[self.recipe.study.primary]
+        return measure_named(self.recipe.study.primary)
 
     @property
     def every_run(self) -> list[FinishedRun]:
@@ -105,7 +107,12 @@ class StudyResults:
     @cached_property
     def measures(self) -> list[Measure]:
         """What is reported, the primary endpoint first."""
-        return sorted(available(self.runs), key=lambda measure: measure.name != self.primary.name)
+        return sorted(self.ordered, key=lambda measure: measure.name != self.primary.name)
+
+    @cached_property
+    def ordered(self) -> list[Measure]:
+        """What is reported, in the order of the catalogue."""
+        return available(self.runs)
 
     @cached_property
     def outcomes(self) -> dict[tuple[str, str], Outcome]:
@@ -219,7 +226,7 @@ class StudyResults:
             variant=variant,
             measure=measure,
             of_runs=[self._value(measure, run) for run in runs],
-            interval=averaged(measure.statistic, taken),
+            interval=averaged(measure.statistic, taken) if taken else _NOT_MEASURED,
             reference=reference,
             difference=self._difference(variant, reference, measure) if reference else None,
         )

@@ -21,6 +21,7 @@ from .finished import FinishedRun
 from .formats import bounds, valued, with_article
 from .gallery import Load, attribution_gallery
 from .measures import available
+from .nearest_cases import by_chance, changed_neighbours
 from .results import StudyResults
 from .statistics import statistics
 from .verdicts import changes, verdicts, worst_errors
@@ -94,7 +95,7 @@ def _data(case_set: CaseSet, recipe: Recipe) -> str:
 
 
 def _tested(results: StudyResults) -> tuple[int, int]:
-    found = [run.predictions() for run in results.every_run]
+    found = [run.measured() for run in results.every_run]
     cases = {str(case) for of in found for case in of.cases}
     return len(cases), len({str(group) for of in found for group in of.groups})
 
@@ -112,7 +113,23 @@ def _role(results: StudyResults, name: str) -> str:
 def every_measure(results: StudyResults) -> Blocks:
     """All measures of all variants."""
     table = results.table().to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    return [tables.measures_table(results), Download("All of it with intervals (CSV)", "results.csv", table)]
+    download = Download("All of it with intervals (CSV)", "results.csv", table)
+    return [*_by_kind(results), download]
+
+
+def _by_kind(results: StudyResults) -> Blocks:
+    """A table of what is not about embeddings; of these the main ones, and behind a line every level's."""
+    of_embeddings = [one for one in results.ordered if one.of_embeddings]
+    others = [one for one in results.measures if not one.of_embeddings]
+    blocks: Blocks = [tables.measures_table(results, others)] if others else []
+    if not of_embeddings:
+        return blocks
+    by_level = [
+        tables.measures_table(results, [one for one in of_embeddings if one.level == level])
+        for level in dict.fromkeys(one.level for one in of_embeddings)
+    ]
+    main = tables.measures_table(results, tables.in_short(of_embeddings))
+    return [*blocks, main, Fold("Every measure, level by level", by_level)]
 
 
 def localisation(runs: Runs, some: FinishedRun) -> Blocks:
@@ -131,7 +148,10 @@ def localisation(runs: Runs, some: FinishedRun) -> Blocks:
 
 
 def pictures(runs: Mapping[str, FinishedRun], case_set: CaseSet | None, load: Load | None) -> Blocks:
-    """Overlays of one run a variant, side by side."""
+    """Overlays of one run a variant, side by side; of classifiers, whose maps are of what they said."""
+    runs = {name: run for name, run in runs.items() if run.classifies}
+    if not runs:
+        return []
     if case_set is None:
         return [Note(_NO_IMAGES)]
     return attribution_gallery(runs, case_set, load or _load())
@@ -180,7 +200,7 @@ def opposed(results: StudyResults) -> Runs:
 
 
 def class_by_class(runs: Runs, shown: Runs, some: FinishedRun) -> Blocks:
-    """Each class, what it was taken for, and whether the model was rightly sure.
+    """Each class, what it was taken for, and whether the model was rightly sure; nothing without classifiers.
 
     Args:
         runs: for the table.
@@ -188,11 +208,19 @@ def class_by_class(runs: Runs, shown: Runs, some: FinishedRun) -> Blocks:
         some: any of the runs.
     """
     shade = colours(list(runs), some.recipe.study.baseline)
+    runs, shown = classifying(runs), classifying(shown)
+    if not runs:
+        return []
     return [
         tables.class_table(runs, some.classes),
-        *figures.confusion_plots(shown, some.classes),
-        *figures.reliability_plot(shown, shade),
+        *(figures.confusion_plots(shown, some.classes) if shown else []),
+        *(figures.reliability_plot(shown, shade) if shown else []),
     ]
+
+
+def classifying(runs: Runs) -> Runs:
+    """The variants whose runs give class probabilities."""
+    return {name: of for name, of in runs.items() if all(run.classifies for run in of)}
 
 
 def training_curves(runs: Runs, some: FinishedRun) -> Blocks:
@@ -208,11 +236,20 @@ def changed_cases(results: StudyResults) -> Blocks:
         return []
     name = results.chosen
     base = results.reference(name) or results.baseline
-    return [changes(name, verdicts(results.runs[name]), base, verdicts(results.runs[base]))]
+    both = {variant: results.runs[variant] for variant in (name, base)}
+    blocks: Blocks = []
+    if len(classifying(both)) == len(both):
+        blocks.append(changes(name, verdicts(both[name]), base, verdicts(both[base])))
+    if all(run.embeds for runs in both.values() for run in runs):
+        blocks.append(changed_neighbours(name, both[name], base, both[base]))
+    return blocks
 
 
 def worst(runs: Runs, case_set: CaseSet | None) -> Blocks:
-    """The errors that each variant was most sure of, with their images."""
+    """The errors that each classifying variant was most sure of, with their images."""
+    runs = classifying(runs)
+    if not runs:
+        return []
     if case_set is None:
         return [Note(_NO_IMAGES)]
     found = [worst_errors(name, verdicts(of), of[0], case_set) for name, of in runs.items()]
@@ -265,13 +302,15 @@ def one_run(run: FinishedRun) -> Blocks:
     first, interval = found[0]
     sentence = (
         f"It reached {with_article(first)} of {valued(interval.value, first)} (95 % interval"
-        f" {bounds(interval, first)}) on {len(run.predictions())} test cases of {run.case_set} with"
-        f" {len(run.classes)} classes; always saying the commonest class would be right in"
-        f" {100 * _commonest(run):.0f} %."
+        f" {bounds(interval, first)}) on {len(run.measured())} test cases of {run.case_set} with"
+        f" {len(run.classes)} classes; {_without_learning(run)}."
     )
     rows = [(one, of.value, bounds(of, one)) for one, of in found]
     return [Note(sentence, "strong"), tables.metrics_table(run, rows)]
 
 
-def _commonest(run: FinishedRun) -> float:
-    return float(np.bincount(run.predictions().labels).max() / len(run.predictions()))
+def _without_learning(run: FinishedRun) -> str:
+    if not run.classifies:
+        return f"a case drawn by chance would be of the same class in {100 * by_chance(run):.0f} %"
+    commonest = np.bincount(run.measured().labels).max() / len(run.measured())
+    return f"always saying the commonest class would be right in {100 * commonest:.0f} %"

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sonoprior.metrics import Interval
+from sonoprior.metrics.catalogue import HOW_WRONG, MAP_AT_R, NMI, SPEARMAN
 from sonoprior.metrics.classification import class_f1, class_recall
+from sonoprior.metrics.localisation import MEASURES
 from sonoprior.render.blocks import Cell, Table
 from sonoprior.training.recipe import PublishedTable, Recipe
 
@@ -14,7 +16,7 @@ from .differences import SAMPLES, Claim
 from .figures import Runs, localisation_by_class
 from .finished import FinishedRun
 from .formats import NOTHING, bounds, chance, counted, heading, number, spread, tone, unit
-from .measures import MEASURES_OF_RUNS, Measure
+from .measures import Measure, measure_named
 from .outcome import Outcome
 from .results import StudyResults
 
@@ -95,19 +97,38 @@ def _how_sure(claims: Sequence[Claim]) -> str:
     return f"Other patients: bootstrap with {SAMPLES:,} draws. Other training sets: {folds}. Here: {several}."
 
 
-def measures_table(results: StudyResults) -> Table:
-    """Every measure of every variant; coloured where the difference to the baseline leaves zero out."""
+def measures_table(results: StudyResults, measures: Sequence[Measure]) -> Table:
+    """Measures of every variant; coloured where the difference to the baseline leaves zero out."""
     rows = [
-        [name, *(_measure_cell(results.outcome(name, measure)) for measure in results.measures)]
+        [name, *(_measure_cell(results.outcome(name, measure)) for measure in measures)]
         for name in results.runs
     ]
-    header = ["variant", *(heading(measure) for measure in results.measures)]
+    header = ["variant", *(heading(measure) for measure in measures)]
     caption = (
         "Mean ± standard deviation over runs. Green or red: better or worse than what the variant is compared"
         f" with ({results.baseline} unless said otherwise), with an interval over patients that leaves zero"
         " out; one in twenty does so by chance."
     )
-    return Table(header, rows, caption)
+    return Table(header, rows, caption + _of_wrong_ones(measures))
+
+
+def _of_wrong_ones(measures: Sequence[Measure]) -> str:
+    if not any(one.name.startswith(f"{HOW_WRONG}.") for one in measures):
+        return ""
+    return (
+        " An error distance is that of the nearest case's class, where it is wrong, in the ontology; it is"
+        " the mean over a variant's own errors, and two variants are compared on the cases that both get"
+        " wrong."
+    )
+
+
+def in_short(measures: Sequence[Measure]) -> list[Measure]:
+    """Of measures of embeddings those that are read first: few for the leaf, one for each other level."""
+    leaf = measures[0].level
+    first = [f"recall@1.{level}" for level in dict.fromkeys(one.level for one in measures)]
+    first += [f"{measure}.{leaf}" for measure in (MAP_AT_R, NMI, HOW_WRONG, SPEARMAN)]
+    by_name = {one.name: one for one in measures}
+    return [by_name[name] for name in first if name in by_name]
 
 
 def _measure_cell(outcome: Outcome) -> Cell:
@@ -148,7 +169,7 @@ def localisation_table(runs: Runs, classes: Sequence[str]) -> Table:
     counts = {name: len(_outlined_cases(some, name)) for name in classes}
     area = dict(zip(classes, localisation_by_class(some, "area", classes), strict=True))
     rows: list[Row] = []
-    for measure in (one for one in MEASURES_OF_RUNS.values() if one.localises):
+    for measure in (measure_named(name) for name in MEASURES):
         found = [localisation_by_class(of, measure.name, classes) for of in runs.values()]
         everywhere = {name: number(area[name], measure) if measure.percent else "0.00" for name in classes}
         rows += [
@@ -176,15 +197,15 @@ def _outlined_cases(runs: Sequence[FinishedRun], label: str) -> set[str]:
 def metrics_table(run: FinishedRun, measures: Sequence[tuple[Measure, float, str]]) -> Table:
     """One run: each measure with its interval."""
     rows = [[heading(measure), number(value, measure), interval] for measure, value, interval in measures]
-    groups = len(set(run.predictions().groups.tolist()))
-    caption = f"{len(run.predictions())} test cases of {groups} patients or duplicate groups."
+    groups = len(set(run.measured().groups.tolist()))
+    caption = f"{len(run.measured())} test cases of {groups} patients or duplicate groups."
     return Table(["measure", "value", "95 % interval"], rows, caption)
 
 
 def published_table(results: StudyResults, published: PublishedTable) -> Table:
     """Numbers that others published, with ours of the same metric in a column of their own."""
     keys = [key for key in dict.fromkeys(key for row in published.rows for key in row) if key != "variant"]
-    measure = MEASURES_OF_RUNS.get(published.metric)
+    measure = next((one for one in results.measures if one.name == published.metric), None)
     rows = [
         [*(_cell(row.get(key)) for key in keys), _ours(results, row.get("variant"), measure)]
         for row in published.rows

@@ -13,7 +13,7 @@ from sonoprior.training.parts import read_table
 
 from .formats import NOTHING, counted, heading, number
 from .layout import TRIED
-from .measures import MEASURES_OF_RUNS, Measure
+from .measures import Measure, measure_named
 from .results import StudyResults
 
 _NOT_SETTINGS = ("variant", "fold", "seed", "value", "chosen")
@@ -32,7 +32,7 @@ def what_was_tried(results: StudyResults) -> list[Block]:
     table = _read(path)
     keys = [str(name) for name in table.columns if name not in _NOT_SETTINGS]
     tuning = results.recipe.tune
-    measure = MEASURES_OF_RUNS[(tuning and tuning.metric) or results.primary.name]
+    measure = measure_named((tuning and tuning.metric) or results.primary.name)
     settings = {str(name): rows.groupby(keys).ngroups for name, rows in table.groupby("variant", sort=False)}
     return [Paragraph(_budget(settings, measure)), _table(table, keys, measure)]
 

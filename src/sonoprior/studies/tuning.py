@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.core.errors import FolderError, RecipeError
 from sonoprior.core.folder import read_json, require, whole_file
-from sonoprior.metrics.classification import SCALARS
+from sonoprior.metrics import metric_named
 from sonoprior.training.recipe import Recipe
 from sonoprior.training.recipe_file import load_recipe, validated, write_recipe
 from sonoprior.training.run import METRICS, is_finished
@@ -227,7 +227,7 @@ def _trials(folder: Path, recipe: Recipe, variant: str) -> Trials:
 
 def _choose(values: NDArray[np.float64], recipe: Recipe, variant: str) -> list[int]:
     """The best setting for all folds, or for each; of equals the one that stands first in the grid."""
-    better = values if SCALARS[metric_of(recipe)].higher_is_better else -values
+    better = values if metric_named(metric_of(recipe)).higher_is_better else -values
     alone = recipe.split.protocol == "cross_evaluation"
     scores = better.mean(axis=2) if alone else better.mean(axis=(1, 2))[:, None]  # (S, folds) or (S, 1)
     if np.isnan(scores).all(axis=0).any():

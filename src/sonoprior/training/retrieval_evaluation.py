@@ -26,6 +26,7 @@ Shared = NDArray[np.int64] | NDArray[np.bool_]
 SetSimilarity = Callable[[Places, Places], Floats]
 
 _LABEL, _CLUSTER = "label.", "cluster."
+_MEASURES = tuple(f"{of}." for of in (*BY_RANK, HOW_WRONG, SPEARMAN))
 _BEYOND_CLASSES = 1 << 32
 
 
@@ -203,10 +204,12 @@ def measured_names(columns: Iterable[str]) -> list[str]:
     """The metrics that a table with such columns holds: those of its numbers, and of its clusters."""
     names = list(columns)
     clustered = [f"{NMI}.{name.removeprefix(_CLUSTER)}" for name in names if name.startswith(_CLUSTER)]
-    of_cases = [
-        name for name in names if name.startswith(tuple(f"{of}." for of in (*BY_RANK, HOW_WRONG, SPEARMAN)))
-    ]
-    return [*of_cases, *clustered]
+    return [*numbers_of(names), *clustered]
+
+
+def numbers_of(columns: Iterable[str]) -> list[str]:
+    """The columns that hold a number a case."""
+    return [name for name in columns if name.startswith(_MEASURES)]
 
 
 def of_metric(name: str, rows: pd.DataFrame) -> tuple[NDArray[np.bool_], tuple[NDArray[np.generic], ...]]:
