@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"torch", "timm", "torchvision", "captum", "sklearn.ensemble"}
+HEAVY = {"torch", "timm", "transformers", "torchvision", "captum", "sklearn.ensemble"}
 EVERY_COMMAND = """
 from importlib import import_module
 from sonoprior.cli.main import COMMANDS
@@ -23,7 +23,7 @@ LIGHT = [
     "import sonoprior.cases.loading",
     "import sonoprior.metrics",
     "import sonoprior.render",
-    "import sonoprior.models",
+    "import sonoprior.models, sonoprior.models.text_encoders",
     "import sonoprior.attribution",
     "import sonoprior.objectives, sonoprior.objectives.settings",
     "import sonoprior.training.recipe",

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -229,6 +230,18 @@ def test_a_folder_that_holds_no_whole_text_model_is_refused(bert, tmp_path, dama
     damage(folder)
     with pytest.raises(ModelError, match=message):
         text_encoder(str(folder))
+
+
+def test_nothing_is_asked_of_the_network(bert, monkeypatch):
+    asked = []
+    for name in ("getaddrinfo", "create_connection"):
+        monkeypatch.setattr(socket, name, lambda *place, **more: asked.append(place))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    text_encoder(str(bert))
+    for wrong in ("minilmm", "google/bert_uncased_L-2_H-128_A-2"):
+        with pytest.raises(ModelError, match="there is no folder"):
+            text_encoder(wrong)
+    assert not asked
 
 
 def test_code_in_the_folder_is_never_run(bert, tmp_path):
