@@ -155,7 +155,8 @@ def trained_with(batch_norm):
     for _ in range(40):
         images, discs, labels = discs_on_speckle(generator)
         logits, guided = guided_pass(network, tap, images, batch_norm)
-        term = guided_term(guided, logits, discs, torch.ones(16, 1, dtype=torch.bool), labels, settings)
+        there = torch.ones(16, 1, dtype=torch.bool)
+        term = guided_term(guided, logits, discs, there, torch.ones_like(logits), settings)
         optimiser.zero_grad()
         (cross_entropy(logits, labels) + 10 * averaged(term)).backward()
         optimiser.step()

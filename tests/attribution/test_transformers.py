@@ -62,7 +62,7 @@ def test_the_loss_is_differentiated_through_attention_against_finite_differences
     def loss() -> Tensor:
         logits, guided = guided_pass(network, tap, IMAGES.double())
         there = torch.ones(3, 1, dtype=torch.bool)
-        return averaged(guided_term(guided, logits, discs, there, None, settings))
+        return averaged(guided_term(guided, logits, discs, there, torch.ones_like(logits), settings))
 
     vit = network.backbone
     for weight in (vit.blocks[0].attn.qkv.weight, vit.blocks[4].attn.qkv.weight, vit.cls_token):

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from sonoprior.cases.loading.class_batches import class_batches
+from sonoprior.models.heads import Heads
 from sonoprior.objectives.base import averaged
 from sonoprior.objectives.embedding_settings import (
     LanguageGuidanceSettings,
@@ -12,7 +14,7 @@ from sonoprior.objectives.embedding_settings import (
 )
 from sonoprior.objectives.metric_loss_settings import metric_loss_settings
 from sonoprior.objectives.ontology_language_guidance import OntologyLanguageGuidance
-from sonoprior.objectives.sampling import class_batches
+from sonoprior.objectives.semantic_abstraction import SemanticAbstraction
 
 METAS = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2])
 
@@ -33,27 +35,33 @@ def trained(alphas, weights):
     torch.manual_seed(0)
     images, view = clouds(0)
     labels = {"view": view, "meta": METAS[view]}
-    settings = OntologyLanguageGuidanceSettings(
-        weights=weights,
-        guidance=LanguageGuidanceSettings(temperature=0.2, same_class="keep"),
-        abstraction=SemanticAbstractionSettings(
-            alphas=alphas, dimension=8, loss=metric_loss_settings("triplet", selection="informative")
-        ),
+    heads = Heads(classes=0, levels=("view", "meta"), dimension=8, inference=("view",))
+    abstraction = SemanticAbstraction(
+        SemanticAbstractionSettings(alphas=alphas, loss=metric_loss_settings("triplet")),
+        classes={"view": 8, "meta": 3},
+        dimension=8,
     )
     cousins = (METAS[:, None] == METAS).float() * 0.8
     similarities = {"view": cousins.fill_diagonal_(1), "meta": torch.eye(3)}
-    network = nn.Sequential(nn.Linear(10, 16), nn.ReLU())
-    objective = OntologyLanguageGuidance(settings, 16, {"view": 8, "meta": 3}, similarities)
-    optimiser = torch.optim.Adam([*network.parameters(), *objective.parameters()], 0.01)
+    guidance = OntologyLanguageGuidance(
+        OntologyLanguageGuidanceSettings(
+            weights=weights, guidance=LanguageGuidanceSettings(temperature=0.2, same_class="keep")
+        ),
+        similarities,
+    )
+    network = nn.Sequential(nn.Linear(10, 16), nn.ReLU(), nn.Linear(16, heads.width))
+    optimiser = torch.optim.Adam([*network.parameters(), *abstraction.parameters()], 0.01)
     for epoch in range(25):
         for batch in class_batches(view.numpy().astype(np.int64), 32, 4, seed=0, epoch=epoch):
             drawn = torch.from_numpy(batch)
-            term = objective(network(images[drawn]), {level: each[drawn] for level, each in labels.items()})
+            embeddings = heads.embeddings(network(images[drawn]))
+            classes = {level: each[drawn] for level, each in labels.items()}
+            loss = averaged(abstraction(embeddings, classes)) + averaged(guidance(embeddings, classes))
             optimiser.zero_grad()
-            averaged(term).backward()
+            loss.backward()
             optimiser.step()
     with torch.no_grad():
-        return objective.embed(network(clouds(1)[0]))
+        return heads.compared(network(clouds(1)[0]))
 
 
 def between_cousins(embeddings):

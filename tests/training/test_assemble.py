@@ -5,7 +5,8 @@ import torch
 from sonoprior.cases import CaseSet
 from sonoprior.cases.loading.cache import Cache
 from sonoprior.core.errors import DataError, RecipeError
-from sonoprior.training.assemble import assemble, attribution_settings, guides, level_of, usable_priors
+from sonoprior.training.assemble import assemble, attribution_settings, guides, usable_priors
+from sonoprior.training.learnt import level_of
 from sonoprior.training.recipe_file import load_recipe, take_variant
 
 CPU = torch.device("cpu")

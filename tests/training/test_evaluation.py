@@ -6,8 +6,9 @@ from sklearn.metrics import accuracy_score, f1_score
 from torch import nn
 
 from sonoprior.cases.loading.cache import Cache
+from sonoprior.models.heads import Heads
 from sonoprior.training.assemble import without_priors
-from sonoprior.training.evaluation import in_order, measured, probabilities, softmax
+from sonoprior.training.evaluation import given, in_order, measured, softmax
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +34,16 @@ def test_probabilities_come_in_the_order_of_the_positions(trained, tmp_path):
     positions = np.array([7, 2, 30, 11, 5])
     network = Brightness().train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    labels, given = probabilities(network, in_order(cache, positions, 2, "tone"), "tone", torch.device("cpu"))
-    assert labels.tolist() == trained.case_set.labels()[positions].tolist()
-    assert np.allclose(given.sum(1), 1)
-    alone = [
-        probabilities(network, in_order(cache, positions[[i]], 2, "tone"), "tone", torch.device("cpu"))[1][0]
-        for i in range(5)
-    ]
-    assert np.allclose(given, alone)
+
+    def seen(some):
+        return given(network, Heads(2), in_order(cache, some, 2, ["tone"]), torch.device("cpu"))
+
+    found = seen(positions)
+    assert found.positions.tolist() == positions.tolist()
+    assert np.allclose(found.probabilities.sum(1), 1)
+    alone = [seen(positions[[i]]).probabilities[0] for i in range(5)]
+    assert np.allclose(found.probabilities, alone)
+    assert found.embeddings is None
     assert network.training
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
@@ -105,7 +108,7 @@ def test_a_case_with_many_priors_counts_once():
 def test_a_cache_without_priors_gives_the_same_images(trained, tmp_path):
     cache = Cache.build(trained.case_set, tmp_path, size=32, priors=trained.plan.recipe.data.priors)
     bare = without_priors(cache)
-    (one,) = in_order(cache, np.arange(6), 6, "tone").epoch(0)
-    (other,) = in_order(bare, np.arange(6), 6, "tone").epoch(0)
+    (one,) = in_order(cache, np.arange(6), 6, ["tone"]).epoch(0)
+    (other,) = in_order(bare, np.arange(6), 6, ["tone"]).epoch(0)
     assert torch.equal(one["image"], other["image"])
     assert "prior" not in other

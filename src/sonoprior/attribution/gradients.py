@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sonoprior.models.heads import Heads
+
 Method = Literal["grad", "grad_input"]
 Target = Literal["sum", "label", "predicted"]
 
@@ -30,6 +32,23 @@ def target_weights(logits: Tensor, target: Target, labels: Tensor | None = None)
         chosen = labels
     weights = torch.zeros_like(logits)
     return weights.scatter(1, chosen.clamp(min=0)[:, None], (chosen >= 0).to(logits.dtype)[:, None])
+
+
+def head_weights(
+    outputs: Tensor, target: Target, heads: Heads | None, labels: Tensor | None = None
+) -> Tensor:
+    """How much each output counts in what is attributed: (B, K + L D).
+
+    Args:
+        outputs: (B, K + L D).
+        target: see `target_weights`; only "sum" where there are no logits, over the leaf's embedding.
+        heads: which outputs are what; logits all of them where None.
+        labels: (B,), for the target "label".
+    """
+    if heads is None:
+        return target_weights(outputs, target, labels)
+    columns = slice(0, heads.classes) if heads.classifies else heads.columns(heads.levels[0])
+    return heads.only(columns, target_weights(outputs[:, columns], target, labels))
 
 
 def attribution(features: Tensor, gradient: Tensor, method: Method) -> Tensor:

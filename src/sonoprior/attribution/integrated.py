@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sonoprior.models.heads import Heads
 from sonoprior.models.taps import inference
 
-from .gradients import Target, target_weights
+from .gradients import Target, head_weights
 
 
 def integrated_gradients(
@@ -18,6 +19,7 @@ def integrated_gradients(
     *,
     baseline: Tensor | None = None,
     target: Target = "predicted",
+    heads: Heads | None = None,
     labels: Tensor | None = None,
     steps: int = 50,
 ) -> Tensor:
@@ -28,6 +30,7 @@ def integrated_gradients(
         images: (B, C, H, W).
         baseline: as `images`; black if not given.
         target: which output is explained.
+        heads: which outputs are what; logits all of them where None.
         labels: (B,), for the target "label".
         steps: how many points of the path are taken.
 
@@ -38,7 +41,7 @@ def integrated_gradients(
     points, lengths = np.polynomial.legendre.leggauss(steps)
     total = torch.zeros_like(images)
     with inference(network), torch.enable_grad():
-        weights = target_weights(network(images).detach(), target, labels)
+        weights = head_weights(network(images).detach(), target, heads, labels)
         for point, length in zip(points, lengths, strict=True):
             between = (start + (point + 1) / 2 * (images - start)).detach().requires_grad_()
             output = (network(between) * weights).sum()

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sonoprior.models.heads import Heads
 from sonoprior.models.taps import Tap, inference
 
 from .allocation import Allocation
-from .gradients import Method, Target
+from .gradients import Method, Target, head_weights
 from .guided import guided_pass
 
 
@@ -19,12 +20,12 @@ class Maps:
     Attributes:
         allocated: (B, P, h, w), for each prior the mean attribution of the channels that belong to it.
         free: (B, h, w), the mean attribution of the channels that belong to none; zero if there are none.
-        logits: (B, K).
+        outputs: (B, K + L D).
     """
 
     allocated: Tensor
     free: Tensor
-    logits: Tensor
+    outputs: Tensor
 
 
 def attribution_maps(
@@ -35,24 +36,26 @@ def attribution_maps(
     priors: int,
     method: Method = "grad_input",
     target: Target = "sum",
+    heads: Heads | None = None,
     allocation: str = "half",
-    closed_head: str | None = None,
 ) -> Maps:
     """The maps of a network as it stands, in eval mode; of a plain network too.
 
     Args:
-        network: images to logits.
+        network: images to outputs.
         tap: where the attribution is read.
         images: (B, 1, H, W).
         priors: how many prior maps the channels are allocated to.
         method: "grad" or "grad_input".
-        target: "sum" or "predicted" ("label" needs labels, which inference does not have).
+        target: "sum" or "predicted" ("label" needs labels, which inference does not have); of the logits, or
+            the "sum" over the leaf's embedding before it is normalised where there are none.
+        heads: which outputs are what; logits all of them where None.
         allocation: see `Allocation`.
-        closed_head: see `guided_pass`.
     """
     with inference(network), torch.enable_grad():
-        logits, guided = guided_pass(network, tap, images, closed_head=closed_head)
-        attribution = guided.attribute(logits, method=method, target=target).detach()
+        outputs, guided = guided_pass(network, tap, images)
+        weights = head_weights(outputs, target, heads)
+        attribution = guided.attribute(outputs, method=method, weights=weights).detach()
     strategy = Allocation.parse(allocation)
     allocated = strategy.allocate(attribution, priors).mean(2)
-    return Maps(allocated, strategy.free(attribution, priors), logits.detach())
+    return Maps(allocated, strategy.free(attribution, priors), outputs.detach())

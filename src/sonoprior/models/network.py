@@ -28,7 +28,7 @@ class Network(nn.Module):
     The normalisation stands inside, so that no user of the network can forget it.
 
     Args:
-        backbone: (B, 1, H, W) to logits (B, K).
+        backbone: (B, 1, H, W) to outputs (B, K): logits, embeddings, or both (see `Heads`).
         mean: the grey value that becomes 0.
         std: the difference in grey values that becomes 1.
     """
@@ -43,23 +43,23 @@ class Network(nn.Module):
         self.register_buffer("std", torch.tensor(std))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, K) of images (B, 1, H, W) with values in [0, 1]."""
+        """Outputs (B, K) of images (B, 1, H, W) with values in [0, 1]."""
         return self.backbone((images - self.mean) / self.std)
 
 
-def build_network(spec: ModelSpec, classes: int, size: int | None = None) -> tuple[Network, Tap]:
+def build_network(spec: ModelSpec, outputs: int, size: int | None = None) -> tuple[Network, Tap]:
     """The network that a recipe asks for, with its tap.
 
     Args:
         spec: backbone, weights and tap.
-        classes: K, the number of logits.
+        outputs: K, how many numbers the last layer gives.
         size: the side of its images, for backbones that are built for one size (vision transformers), which
             take their own where None.
 
     Raises:
         ModelError: if the backbone, its weights or the tap cannot be had.
     """
-    backbone = _own_module(spec, classes) if ":" in spec.backbone else _timm_module(spec, classes, size)
+    backbone = _own_module(spec, outputs) if ":" in spec.backbone else _timm_module(spec, outputs, size)
     if spec.weights not in {"none", "hub"}:
         classifier = getattr(backbone, "pretrained_cfg", {}).get("classifier")
         load_state(backbone, read_state(Path(spec.weights)), spec.weights, classifier)
@@ -74,7 +74,7 @@ def _grey(channels: tuple[float, ...] | None, otherwise: float) -> float:
     return sum(channels) / len(channels) if channels else otherwise
 
 
-def _timm_module(spec: ModelSpec, classes: int, size: int | None) -> nn.Module:
+def _timm_module(spec: ModelSpec, outputs: int, size: int | None) -> nn.Module:
     if not timm.is_model(spec.backbone):
         close = timm.list_models(f"*{spec.backbone.split('_')[0]}*")
         raise ModelError(
@@ -85,7 +85,7 @@ def _timm_module(spec: ModelSpec, classes: int, size: int | None) -> nn.Module:
         return timm.create_model(
             spec.backbone,
             pretrained=spec.weights == "hub",
-            num_classes=classes,
+            num_classes=outputs,
             in_chans=1,
             drop_rate=spec.dropout,
             **_built_for(spec.backbone, size),
@@ -103,7 +103,7 @@ def _built_for(backbone: str, size: int | None) -> dict[str, Any]:
     return {"img_size": size} if size and config is not None and config.fixed_input_size else {}
 
 
-def _own_module(spec: ModelSpec, classes: int) -> nn.Module:
+def _own_module(spec: ModelSpec, outputs: int) -> nn.Module:
     module_name, _, attribute = spec.backbone.partition(":")
     if spec.weights == "hub":
         raise ModelError(f"the hub has no weights for your own backbone '{spec.backbone}'; name a file.")
@@ -111,7 +111,7 @@ def _own_module(spec: ModelSpec, classes: int) -> nn.Module:
         build: Callable[..., object] = getattr(import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise ModelError(f"backbone '{spec.backbone}' cannot be imported: {error}.") from error
-    module = build(num_classes=classes, in_chans=1)
+    module = build(num_classes=outputs, in_chans=1)
     if not isinstance(module, nn.Module):
         raise ModelError(f"backbone '{spec.backbone}' must return a torch module, but gave {type(module)}.")
     return module

@@ -9,8 +9,19 @@ from sonoprior.core.registry import Registry
 OBJECTIVES = Registry(
     "objectives",
     {
+        "clip": "sonoprior.objectives.clip:ClipObjective",
         "cross_entropy": "sonoprior.objectives.cross_entropy:CrossEntropy",
+        "graph_guidance": "sonoprior.objectives.graph_guidance:GraphGuidanceObjective",
+        "hierarchical_cross_entropy": (
+            "sonoprior.objectives.hierarchical_cross_entropy:HierarchicalCrossEntropyObjective"
+        ),
+        "hierarchical_triplet": "sonoprior.objectives.hierarchical_triplet:HierarchicalTripletObjective",
+        "language_guidance": "sonoprior.objectives.ontology_language_guidance:LanguageGuidanceObjective",
+        "metric": "sonoprior.objectives.metric_losses:Metric",
         "prior_guided_attribution": "sonoprior.objectives.prior_guided_attribution:PriorGuidance",
+        "semantic_abstraction": "sonoprior.objectives.semantic_abstraction:SemanticAbstractionObjective",
+        "soft_labels": "sonoprior.objectives.soft_labels:SoftLabelsObjective",
+        "subspaces": "sonoprior.objectives.subspaces:SubspacesObjective",
     },
     RecipeError,
 )

@@ -1,7 +1,7 @@
 """What every objective is: it reads the outputs of a stream and returns a sum, a count and monitors."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from sonoprior.attribution.guided import BatchNorm, GuidedPass
+from sonoprior.core.checks import one_of
+from sonoprior.core.errors import RecipeError
+from sonoprior.models.heads import Heads
 from sonoprior.models.taps import Tap
 
 
@@ -39,12 +42,24 @@ class Output:
     """What the network gave for one stream.
 
     Attributes:
-        logits: (B, K).
+        outputs: (B, K + L D), all columns; what attribution differentiates.
         guided: the guided pass at a tap, if an objective asked for one.
+        heads: which columns are what; logits all of them where it is not given.
     """
 
-    logits: Tensor
+    outputs: Tensor
     guided: GuidedPass | None = None
+    heads: Heads | None = None
+
+    @property
+    def logits(self) -> Tensor:
+        """(B, K)."""
+        return self.outputs if self.heads is None else self.heads.logits(self.outputs)
+
+    @property
+    def embeddings(self) -> dict[str, Tensor]:
+        """Level to its embedding before it is normalised, (B, D)."""
+        return {} if self.heads is None else self.heads.embeddings(self.outputs)
 
 
 @dataclass(frozen=True)
@@ -56,17 +71,50 @@ class Guidance:
     closed_head: str | None
 
 
+class Knowledge(Protocol):
+    """What is known beside the images: the hierarchy of the classes, what is said of them, what cases show."""
+
+    @property
+    def classes(self) -> Mapping[str, Sequence[str]]:
+        """The classes of every level of the hierarchy, the leaf's first."""
+        ...
+
+    @property
+    def paths(self) -> Tensor:
+        """(C, L), for each leaf class the number of its class at every level."""
+        ...
+
+    def similarity(self, level: str) -> Tensor:
+        """(C_l, C_l): how near what is said of the classes of a level is, as the recipe's encoder has it."""
+        ...
+
+    def distances(self, level: str) -> Tensor:
+        """(C_l, C_l): how far apart the classes of a level are, 0 on the diagonal."""
+        ...
+
+    def texts(self, level: str, dimension: int, *, trained: bool) -> nn.Module:
+        """A module from class numbers (T,) to embeddings (T, `dimension`) of what is said of them."""
+        ...
+
+    def terms(self) -> tuple[Tensor, Tensor]:
+        """(N, T), which terms every case of the set shows, and (T, T), how near the terms are."""
+        ...
+
+
 @dataclass(frozen=True)
 class Context:
     """What an objective may need to know of the run when it is built.
 
     Attributes:
-        network: (B, 1, H, W) to logits (B, K).
+        network: (B, 1, H, W) to outputs (B, K + L D).
         tap: where the recipe reads attribution.
         example: (2, 1, H, W), images of the training size, for probes.
         level: the label level that is learned.
         class_counts: (K,), labelled training cases by class.
         priors: the names of the prior maps, in their order.
+        heads: which outputs are what; logits all of them where it is not given.
+        sizes: how many classes each label level that a batch has holds.
+        knowledge: beside the images; None for a recipe without a hierarchy.
     """
 
     network: nn.Module
@@ -75,6 +123,48 @@ class Context:
     level: str
     class_counts: Tensor
     priors: tuple[str, ...]
+    heads: Heads | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict[str, int])
+    knowledge: Knowledge | None = None
+
+    def known(self, wanted: str) -> Knowledge:
+        """What is known of the hierarchy.
+
+        Raises:
+            RecipeError: if the recipe has none.
+        """
+        if self.knowledge is None:
+            raise RecipeError(
+                f"{wanted} needs a hierarchy of the classes, but the recipe has none; add"
+                " `hierarchy: {levels: [leaf level, level above, ...]}`, with an ontology if there is one."
+            )
+        return self.knowledge
+
+    def embedding(self, wanted: str, level: str | None = None) -> tuple[str, int]:
+        """The level whose embedding an objective reads, and its dimension; the leaf's where none is named.
+
+        Raises:
+            RecipeError: if the network has no such embedding.
+        """
+        if self.heads is None or not self.heads.embeds:
+            raise RecipeError(
+                f"{wanted} needs an embedding, but the network gives logits only; add"
+                " `model.embedding: {dimension: 128}`."
+            )
+        chosen = self.heads.levels[0] if level is None else level
+        one_of(f"the level of {wanted}", chosen, self.heads.levels, RecipeError)
+        return chosen, self.heads.dimension
+
+    def leaf_logits(self, wanted: str) -> None:
+        """Refuse an objective on logits where there are none.
+
+        Raises:
+            RecipeError: saying how to have them.
+        """
+        if self.heads is not None and not self.heads.classifies:
+            raise RecipeError(
+                f"{wanted} needs logits, but the network only embeds; set `model.embedding.logits: true`."
+            )
 
 
 class Objective(nn.Module, ABC):

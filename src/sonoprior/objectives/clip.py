@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from sonoprior.core.errors import RecipeError
 
-from .base import Term
+from .base import Context, Objective, Output, Record, Term
 from .embedding_settings import ClipSettings
 from .terms import combined, no_term
 from .tuple_losses import Triplet, over_items
@@ -75,3 +75,27 @@ class Clip(nn.Module):
     def logits(self, images: Tensor, texts: Tensor) -> Tensor:
         """Of "this image and this text belong together", for (n, D) and (m, D): (n, m)."""
         return self.log_scale.exp() * functional.normalize(images) @ functional.normalize(texts).T + self.bias
+
+
+class ClipObjective(Objective):
+    """The recipe's objective `clip`: images against the captions of the classes in the batch.
+
+    Args:
+        settings: see `ClipSettings`.
+        context: gives what is said of the leaf classes.
+    """
+
+    def __init__(self, settings: ClipSettings, context: Context) -> None:
+        super().__init__()
+        self.level, dimension = context.embedding("clip")
+        knowledge = context.known("clip")
+        self.texts = knowledge.texts(self.level, dimension, trained=settings.text == "trained")
+        self.loss = Clip(settings)
+
+    def forward(self, output: Output, batch: Record) -> Term:
+        """The loss of the batch; each class that occurs has its caption once."""
+        images, labels = output.embeddings[self.level], batch.fields[f"label.{self.level}"]
+        classes = labels[labels >= 0].unique()
+        if not len(classes):
+            return no_term(images, parameters=self.parameters())
+        return self.loss(images, labels, self.texts(classes), classes)

@@ -20,6 +20,18 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class MetricSettings(_Settings):
+    """One metric loss on one embedding.
+
+    Attributes:
+        loss: which one.
+        level: whose labels and embedding; the leaf's where none is named.
+    """
+
+    loss: MetricLossSettings = MultiSimilaritySettings()
+    level: str | None = None
+
+
 class SemanticAbstractionSettings(_Settings):
     """Semantic Abstraction Loss, eqs 3.11 to 3.13.
 
@@ -27,16 +39,11 @@ class SemanticAbstractionSettings(_Settings):
         alphas: the weight of each level, the leaf's first; as printed alpha_0 is 1.
         loss: the metric loss of every level.
         level_losses: by level, where a level has another.
-        dimension: of each level's embedding.
-        inference: what is compared at inference: the "leaf" embedding, or the concatenation of the levels
-            that are named.
     """
 
     alphas: Annotated[tuple[NotNegative, ...], Field(min_length=1)]
     loss: MetricLossSettings = MultiSimilaritySettings()
     level_losses: dict[str, MetricLossSettings] = {}
-    dimension: Annotated[int, Field(ge=1)] = 128
-    inference: Literal["leaf"] | Annotated[tuple[str, ...], Field(min_length=1)] = "leaf"
 
 
 class LanguageGuidanceSettings(_Settings):
@@ -64,32 +71,28 @@ class LanguageGuidanceSettings(_Settings):
         return self
 
 
-class ExpertLanguageGuidanceSettings(_Settings):
-    """Expert Language Guidance, eq 3.10.
-
-    Attributes:
-        weight: w.
-        loss: the metric loss.
-        guidance: the matching loss.
-    """
-
-    weight: NotNegative
-    loss: MetricLossSettings = MultiSimilaritySettings()
-    guidance: LanguageGuidanceSettings = LanguageGuidanceSettings()
-
-
 class OntologyLanguageGuidanceSettings(_Settings):
-    """Ontology Language Guidance, eq 3.14.
+    """Language guidance at the levels of a hierarchy: the second sum of eq 3.14; of eq 3.10 with one weight.
 
     Attributes:
         weights: w_l of each level, the leaf's first.
-        abstraction: levels, alphas and metric losses.
         guidance: the matching loss.
     """
 
     weights: Annotated[tuple[NotNegative, ...], Field(min_length=1)]
-    abstraction: SemanticAbstractionSettings
     guidance: LanguageGuidanceSettings = LanguageGuidanceSettings()
+
+
+class GraphGuidanceSettings(_Settings):
+    """The similarity of the terms of cases as what guides that of their images.
+
+    Attributes:
+        guidance: the matching loss.
+        level: whose embedding; the leaf's where none is named.
+    """
+
+    guidance: LanguageGuidanceSettings = LanguageGuidanceSettings()
+    level: str | None = None
 
 
 class ClipSettings(_Settings):
@@ -100,12 +103,15 @@ class ClipSettings(_Settings):
         bias: what is added to them; learned from this value on.
         triplet_weight: of the triplet term.
         triplet: its margin and selection.
+        text: "frozen": the encoder is left as it is, and a linear layer brings its embeddings to the images';
+            "trained": the encoder is trained with the images.
     """
 
     scale: Positive = 10.0
     bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     triplet_weight: NotNegative = 1.0
     triplet: TripletSettings = TripletSettings()
+    text: Literal["frozen", "trained"] = "frozen"
 
 
 class HierarchicalTripletSettings(_Settings):

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from sonoprior.core.errors import RecipeError
 
-from .base import Term
-from .embedding_settings import LanguageGuidanceSettings
+from .base import Context, Objective, Output, Record, Term
+from .embedding_settings import GraphGuidanceSettings, LanguageGuidanceSettings
 from .inputs import check_similarity
 from .language_guidance import LanguageGuidance
 
@@ -106,3 +106,30 @@ def to_unit(similarity: Tensor) -> Tensor:
     if least == largest:
         raise RecipeError(f"a similarity that is {float(least):g} everywhere guides nothing.")
     return (similarity - least) / (largest - least)
+
+
+class GraphGuidanceObjective(Objective):
+    """The recipe's objective `graph_guidance`, on the embedding of the leaf.
+
+    Args:
+        settings: see `GraphGuidanceSettings`.
+        context: gives the terms of every case and their similarity.
+
+    Raises:
+        RecipeError: if the recipe has no ontology, or no case has a term.
+    """
+
+    terms: Tensor
+
+    def __init__(self, settings: GraphGuidanceSettings, context: Context) -> None:
+        super().__init__()
+        self.level, _ = context.embedding("graph_guidance", settings.level)
+        terms, similarity = context.known("graph_guidance").terms()
+        # Unbounded measures end where their largest does; cosines end at 1.
+        bounded = similarity if float(similarity.max()) <= 1 else to_unit(similarity)
+        self.register_buffer("terms", terms, persistent=False)
+        self.loss = GraphGuidance(settings.guidance, bounded)
+
+    def forward(self, output: Output, batch: Record) -> Term:
+        """The matching loss of the batch; cases without a term are left out."""
+        return self.loss(output.embeddings[self.level], self.terms[batch.fields["index"]])

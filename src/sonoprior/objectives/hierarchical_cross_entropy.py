@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from sonoprior.core.errors import RecipeError
 
-from .base import Term
+from .base import Context, Objective, Output, Record, Term
 from .embedding_settings import HierarchicalCrossEntropySettings
 from .inputs import check_batch, check_labels
 from .terms import no_term
@@ -88,3 +88,23 @@ def check_paths(paths: Tensor) -> None:
                     f"class {child} of level {level} has two parents, {parents[child]} and {parent}; a"
                     " hierarchical cross-entropy needs one path a class."
                 )
+
+
+class HierarchicalCrossEntropyObjective(Objective):
+    """The recipe's objective `hierarchical_cross_entropy`, on the logits.
+
+    Args:
+        settings: see `HierarchicalCrossEntropySettings`.
+        context: gives the path of every leaf class.
+    """
+
+    def __init__(self, settings: HierarchicalCrossEntropySettings, context: Context) -> None:
+        super().__init__()
+        context.leaf_logits("hierarchical_cross_entropy")
+        self.field = f"label.{context.level}"
+        paths = context.known("hierarchical_cross_entropy").paths
+        self.loss = HierarchicalCrossEntropy(settings, paths)
+
+    def forward(self, output: Output, batch: Record) -> Term:
+        """The loss of the batch."""
+        return self.loss(output.logits, batch.fields[self.field])

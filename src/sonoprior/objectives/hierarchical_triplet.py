@@ -7,7 +7,7 @@ given, from an ontology.
 
 from torch import Tensor
 
-from .base import Term
+from .base import Context, Objective, Output, Record, Term
 from .comparisons import squared_distances, triplets
 from .embedding_settings import HierarchicalTripletSettings
 from .inputs import check_distances, check_labels
@@ -49,3 +49,21 @@ class HierarchicalTriplet(MetricLoss):
         apart = squared_distances(embeddings)
         a, p, n = triplets(labels)
         return over_informative((apart[a, p] - apart[a, n] + margins[a, n]).relu() / 2)
+
+
+class HierarchicalTripletObjective(Objective):
+    """The recipe's objective `hierarchical_triplet`, on the embedding of the leaf.
+
+    Args:
+        settings: see `HierarchicalTripletSettings`.
+        context: gives the distances of the leaf classes.
+    """
+
+    def __init__(self, settings: HierarchicalTripletSettings, context: Context) -> None:
+        super().__init__()
+        self.level, _ = context.embedding("hierarchical_triplet")
+        self.loss = HierarchicalTriplet(settings, context.known("hierarchical_triplet").distances(self.level))
+
+    def forward(self, output: Output, batch: Record) -> Term:
+        """The loss of the batch."""
+        return self.loss(output.embeddings[self.level], batch.fields[f"label.{self.level}"])

@@ -3,7 +3,7 @@
 What is said is any similarity of classes or of cases: cosines of the embeddings of captions by a frozen text
 encoder, or the similarity of terms in an ontology.
 
-Source: thesis on privileged information, sections 3.3.2.6 and 3.4.2.2, eqs 3.9 and 3.10, after Roth, Vinyals
+Source: thesis on privileged information, sections 3.3.2.6 and 3.4.2.2, eq 3.9, after Roth, Vinyals
 and Akata, "Integrating language guidance into vision-based deep metric learning", CVPR 2022.
 """
 
@@ -14,10 +14,9 @@ from torch.nn import functional
 from sonoprior.core.errors import RecipeError
 
 from .base import Term
-from .embedding_settings import ExpertLanguageGuidanceSettings, LanguageGuidanceSettings
+from .embedding_settings import LanguageGuidanceSettings
 from .inputs import check_batch, check_labels, check_similarity
-from .metric_losses import metric_loss
-from .terms import combined, no_term
+from .terms import no_term
 
 
 def cosines(embeddings: Tensor) -> Tensor:
@@ -125,34 +124,3 @@ class LanguageGuidance(nn.Module):
             raise RecipeError("language guidance needs a similarity of classes, or one of the batch's cases.")
         check_labels(labels, len(self.similarity))
         return self.similarity[labels][:, labels]
-
-
-class ExpertLanguageGuidance(nn.Module):
-    """Eq 3.10: a metric loss, plus w times the matching loss on the same embedding.
-
-    Args:
-        settings: see `ExpertLanguageGuidanceSettings`.
-        classes: how many there are.
-        dimension: D of the embedding.
-        similarity: (C, C) between classes; None if every batch brings its own.
-    """
-
-    def __init__(
-        self,
-        settings: ExpertLanguageGuidanceSettings,
-        classes: int,
-        dimension: int,
-        similarity: Tensor | None = None,
-    ) -> None:
-        super().__init__()
-        self.weight = settings.weight
-        self.loss = metric_loss(settings.loss, classes, dimension)
-        self.guidance = LanguageGuidance(settings.guidance, similarity)
-
-    def forward(self, embeddings: Tensor, labels: Tensor, text: Tensor | None = None) -> Term:
-        """Both terms, counted once a case with a label; see `LanguageGuidance.forward`."""
-        parts = {
-            "metric": (1.0, self.loss(embeddings, labels)),
-            "guidance": (self.weight, self.guidance(embeddings, labels, text)),
-        }
-        return combined(parts, (labels >= 0).sum())

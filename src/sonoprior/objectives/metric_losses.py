@@ -9,11 +9,13 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sonoprior.core.errors import RecipeError
 from sonoprior.core.registry import Registry
 
-from .base import Term
+from .base import Context, Objective, Output, Record, Term
+from .embedding_settings import MetricSettings
 from .inputs import check_batch
 from .metric_loss_settings import MetricLossSettings
 from .terms import no_term
@@ -89,3 +91,26 @@ def metric_loss(settings: MetricLossSettings, classes: int, dimension: int) -> M
     tensor(1.5000)
     """
     return METRIC_LOSSES.load(settings.name)(settings, classes, dimension)
+
+
+class Metric(Objective):
+    """The recipe's objective `metric`: one metric loss on the embedding of one level.
+
+    Args:
+        settings: see `MetricSettings`.
+        context: gives the embedding and how many classes its level has.
+
+    Raises:
+        RecipeError: if the network has no such embedding.
+    """
+
+    def __init__(self, settings: MetricSettings, context: Context) -> None:
+        super().__init__()
+        self.level, dimension = context.embedding("metric", settings.level)
+        self.loss = metric_loss(settings.loss, context.sizes[self.level], dimension)
+
+    def forward(self, output: Output, batch: Record) -> Term:
+        """The loss of the batch, on normalised embeddings."""
+        return self.loss(
+            functional.normalize(output.embeddings[self.level]), batch.fields[f"label.{self.level}"]
+        )

@@ -1,91 +1,97 @@
 """Ontology Language Guidance: language guidance at every level of the hierarchy.
 
-Source: thesis on privileged information, section 3.4.2.2, eq 3.14.
+Source: thesis on privileged information, section 3.4.2.2, eq 3.14. Its first sum is the Semantic
+Abstraction Loss; this is the second. A recipe names both. With a weight for the leaf alone it is Expert
+Language Guidance, section 3.3.2.6, eq 3.10.
 """
 
 from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from sonoprior.core.errors import RecipeError
-
-from .base import Term
+from .base import Context, Objective, Output, Record, Term
 from .embedding_settings import OntologyLanguageGuidanceSettings
 from .inputs import labels_of
 from .language_guidance import LanguageGuidance
-from .semantic_abstraction import SemanticAbstraction, one_each
+from .semantic_abstraction import labelled, level_labels, one_each
 from .terms import combined, no_term
 
 
 class OntologyLanguageGuidance(nn.Module):
-    """Eq 3.14: at each level alpha_l times a metric loss plus w_l times the matching loss.
+    """The sum over levels of w_l times the matching loss of eq 3.9.
 
     Args:
         settings: see `OntologyLanguageGuidanceSettings`.
-        features: the width of the shared features.
-        classes: level name to how many classes it has; the leaf first, then upwards.
-        similarities: level name to (C_l, C_l) between its classes; a level that is not named needs the
-            similarity of its cases in every batch, unless its weight is 0.
+        similarities: level name to (C_l, C_l) between its classes, the leaf first; None for a level whose
+            cases bring their similarity in every batch.
 
     Raises:
-        RecipeError: if there is not one weight a level, or a similarity does not fit the classes.
+        RecipeError: if there is not one weight a level.
 
     >>> import torch
-    >>> from sonoprior.objectives.embedding_settings import SemanticAbstractionSettings
-    >>> settings = OntologyLanguageGuidanceSettings(
-    ...     weights=(1, 0.5), abstraction=SemanticAbstractionSettings(alphas=(1, 0.5), dimension=4)
-    ... )
-    >>> similarities = {"view": torch.eye(3), "meta": torch.eye(2)}
-    >>> guided = OntologyLanguageGuidance(settings, 8, {"view": 3, "meta": 2}, similarities)
+    >>> settings = OntologyLanguageGuidanceSettings(weights=(1, 0.5))
+    >>> guidance = OntologyLanguageGuidance(settings, {"view": torch.eye(3), "meta": torch.eye(2)})
     >>> labels = {"view": torch.tensor([0, 1, 2]), "meta": torch.tensor([0, 0, 1])}
-    >>> term = guided(torch.rand(3, 8), labels)
+    >>> term = guidance({"view": torch.rand(3, 4), "meta": torch.rand(3, 4)}, labels)
     >>> sorted(term.monitors)
-    ['guidance.meta', 'guidance.view', 'meta', 'view']
+    ['meta', 'view']
     """
 
     def __init__(
-        self,
-        settings: OntologyLanguageGuidanceSettings,
-        features: int,
-        classes: Mapping[str, int],
-        similarities: Mapping[str, Tensor],
+        self, settings: OntologyLanguageGuidanceSettings, similarities: Mapping[str, Tensor | None]
     ) -> None:
         super().__init__()
-        self.abstraction = SemanticAbstraction(settings.abstraction, features, classes)
-        one_each("weights", settings.weights, self.abstraction.levels)
-        for level, similarity in similarities.items():
-            if len(similarity) != classes.get(level, 0):
-                raise RecipeError(
-                    f"level '{level}' has {classes.get(level, 0)} classes, but its similarity has"
-                    f" {len(similarity)} rows."
-                )
+        self.levels = tuple(similarities)
+        one_each("weights", settings.weights, self.levels)
         self.weights = settings.weights
         self.guidance = nn.ModuleList(
-            LanguageGuidance(settings.guidance, similarities.get(level)) for level in classes
+            LanguageGuidance(settings.guidance, similarity) for similarity in similarities.values()
         )
 
     def forward(
-        self, features: Tensor, labels: Mapping[str, Tensor], text: Mapping[str, Tensor] | None = None
+        self,
+        embeddings: Mapping[str, Tensor],
+        labels: Mapping[str, Tensor],
+        text: Mapping[str, Tensor] | None = None,
     ) -> Term:
-        """Eq 3.14, counted once a case that has a label at any level.
+        """The sum, counted once a case that has a label at any level; a level of weight 0 is left out.
 
         Args:
-            features: (B, F), shared by all levels.
+            embeddings: level name to (B, D), normalised or not.
             labels: level name to (B,) class numbers, -1 for unknown.
             text: level name to (B, B), similarities of what is said of these cases at that level.
         """
-        embeddings = self.abstraction.embeddings(features)
-        parts = self.abstraction.terms(embeddings, labels)
-        for level, weight, guidance in zip(self.abstraction.levels, self.weights, self.guidance, strict=True):
-            said = (text or {}).get(level)
-            matched = (
-                guidance(embeddings[level], labels_of(level, labels), said)
+        said = text or {}
+        parts = {
+            level: (
+                weight,
+                guidance(embeddings[level], labels_of(level, labels), said.get(level))
                 if weight
-                else no_term(embeddings[level])
+                else no_term(embeddings[level]),
             )
-            parts[f"guidance.{level}"] = (weight, matched)
-        return combined(parts, self.abstraction.labelled(labels))
+            for level, weight, guidance in zip(self.levels, self.weights, self.guidance, strict=True)
+        }
+        return combined(parts, labelled(self.levels, labels))
 
-    def embed(self, features: Tensor) -> Tensor:
-        """What is compared at inference; see `SemanticAbstraction.embed`."""
-        return self.abstraction.embed(features)
+
+class LanguageGuidanceObjective(Objective):
+    """The recipe's objective `language_guidance`.
+
+    Args:
+        settings: see `OntologyLanguageGuidanceSettings`.
+        context: gives the levels and what is said of their classes.
+    """
+
+    def __init__(self, settings: OntologyLanguageGuidanceSettings, context: Context) -> None:
+        super().__init__()
+        knowledge = context.known("language_guidance")
+        one_each("weights", settings.weights, tuple(knowledge.classes))
+        said: dict[str, Tensor | None] = {}
+        for level, weight in zip(knowledge.classes, settings.weights, strict=True):
+            context.embedding("language_guidance", level)
+            said[level] = knowledge.similarity(level) if weight else None
+        self.loss = OntologyLanguageGuidance(settings, said)
+
+    def forward(self, output: Output, batch: Record) -> Term:
+        """The sum of the batch."""
+        return self.loss(output.embeddings, level_labels(self.loss.levels, batch))

@@ -4,17 +4,21 @@ Source: thesis on privileged information, section 2.3, eqs 2.4 to 2.9.
 """
 
 import warnings
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from sonoprior.attribution.allocation import Allocation
 from sonoprior.attribution.diagnosis import diagnose
+from sonoprior.attribution.gradients import Target, head_weights
 from sonoprior.attribution.guided import GuidedPass, guided_pass
-from sonoprior.core.checks import at_least
+from sonoprior.core.checks import at_least, one_of
 from sonoprior.core.errors import ModelError, RecipeError
+from sonoprior.models.heads import Heads
 from sonoprior.models.taps import Tap
 
+from .attributed_similarity import OUTPUTS, has_positive, output_weights
 from .base import Context, Guidance, Objective, Output, Record, Term, averaged
 from .privileged_attribution import agreement, is_flat, to_resolution
 from .settings import PriorGuidedAttributionSettings
@@ -84,6 +88,7 @@ class PriorGuidance(Objective):
         self.settings = settings
         self.field = f"label.{context.level}"
         check_settings(settings)
+        check_target(settings, context.heads)
         head = examined(context.network, context.tap, context.example, settings)
         self.guidance = Guidance(context.tap, settings.batch_norm, head)
 
@@ -91,33 +96,52 @@ class PriorGuidance(Objective):
         """Eq 2.9 over the images of the batch that have a prior; a zero on the graph if none has."""
         priors, present = batch.fields["prior"], batch.present["prior"]
         if output.guided is None:
-            return Term(output.logits.sum() * 0, present.sum() * 0)
+            return Term(output.outputs.sum() * 0, present.sum() * 0)
         labels = batch.fields.get(self.field)
-        return guided_term(output.guided, output.logits, priors, present, labels, self.settings)
+        weights = attributed_weights(output, self.settings.target, labels)
+        if self.settings.target == "positives" and labels is not None:
+            present = present & has_positive(labels)[:, None]
+        return guided_term(output.guided, output.outputs, priors, present, weights, self.settings)
+
+
+def attributed_weights(output: Output, target: str, labels: Tensor | None) -> Tensor:
+    """How much each column of the outputs counts in what is attributed: (B, K + L D).
+
+    Args:
+        output: of the network.
+        target: see `AttributionSettings`.
+        labels: (B,), for "label" and "positives".
+    """
+    heads = output.heads
+    if target != "positives" or heads is None:
+        return head_weights(output.outputs, cast(Target, target), heads, labels)
+    embeddings, leaf = output.embeddings[heads.levels[0]], heads.columns(heads.levels[0])
+    nobody = torch.full((len(embeddings),), -1, device=embeddings.device)
+    return heads.only(leaf, output_weights(embeddings, nobody if labels is None else labels, "positives"))
 
 
 def guided_term(
     guided: GuidedPass,
-    logits: Tensor,
+    outputs: Tensor,
     priors: Tensor,
     present: Tensor,
-    labels: Tensor | None,
+    weights: Tensor,
     settings: PriorGuidedAttributionSettings,
 ) -> Term:
     """Attribute the images that have a prior, and compare with it.
 
     Args:
-        guided: the pass that gave the logits.
-        logits: (B, K).
+        guided: the pass that gave the outputs.
+        outputs: (B, K).
         priors: (B, P, H, W).
         present: (B, P).
-        labels: (B,), for the target "label".
+        weights: (B, K), how much each output counts in what is attributed.
         settings: of the objective.
     """
     rows = present.any(1).nonzero().flatten()
     if not len(rows):
-        return Term(logits.sum() * 0, present.sum() * 0)
-    maps = guided.attribute(logits, method=settings.method, target=settings.target, labels=labels, rows=rows)
+        return Term(outputs.sum() * 0, present.sum() * 0)
+    maps = guided.attribute(outputs, method=settings.method, weights=weights, rows=rows)
     return privileged_attribution_term(maps, priors[rows].to(maps.dtype), present[rows], settings)
 
 
@@ -171,6 +195,18 @@ def check_settings(settings: PriorGuidedAttributionSettings) -> None:
         )
 
 
+def check_target(settings: PriorGuidedAttributionSettings, heads: Heads | None) -> None:
+    """Refuse a target that the network's outputs do not have.
+
+    Raises:
+        RecipeError: naming the targets that there are.
+    """
+    if heads is not None and not heads.classifies:
+        one_of("target, where the network only embeds,", settings.target, OUTPUTS, RecipeError)
+    elif settings.target == "positives" and (heads is None or not heads.embeds):
+        raise RecipeError("target 'positives' needs an embedding, but the network gives logits only.")
+
+
 class PriorGuidedAttribution(nn.Module):
     """Guide any classifier in your own training loop.
 
@@ -203,6 +239,7 @@ class PriorGuidedAttribution(nn.Module):
         self.alpha = at_least("alpha", alpha, 0, RecipeError)
         self.settings = _validated(settings)
         check_settings(self.settings)
+        check_target(self.settings, None)
         self._head: str | None = None
         self._examined = False
 
@@ -239,7 +276,8 @@ class PriorGuidedAttribution(nn.Module):
             )
         logits, guided = guided_pass(self.model, self.tap, images, self.settings.batch_norm, self._head)
         maps = torch.where(there[:, :, None, None], maps, 0)
-        term = guided_term(guided, logits, maps, there, labels, self.settings)
+        weights = attributed_weights(Output(logits), self.settings.target, labels)
+        term = guided_term(guided, logits, maps, there, weights, self.settings)
         return logits, self.alpha * averaged(term)
 
 

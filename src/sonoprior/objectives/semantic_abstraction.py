@@ -1,10 +1,10 @@
 """Semantic Abstraction Loss: one embedding a level of the hierarchy, all from the same features.
 
-Source: thesis on privileged information, section 3.4.1, eqs 3.11 to 3.13. The print has f after phi; what is
-meant is a projection phi^l after the shared features f.
+Source: thesis on privileged information, section 3.4.1, eqs 3.11 to 3.13. The projections of the first two
+are the network's own (`models.heads`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch.nn import functional
 from sonoprior.core.checks import listed, nearest
 from sonoprior.core.errors import RecipeError
 
-from .base import Term
+from .base import Context, Objective, Output, Record, Term
 from .embedding_settings import SemanticAbstractionSettings
 from .inputs import labels_of
 from .metric_losses import metric_loss
@@ -21,32 +21,27 @@ from .terms import combined, no_term
 
 
 class SemanticAbstraction(nn.Module):
-    """Projections, and the weighted sum of the metric losses of all levels.
-
-    At inference only `embed` is needed, and no label of any level.
+    """The weighted sum of the metric losses of all levels, eq 3.13.
 
     Args:
-        settings: weights, losses, and what is compared at inference.
-        features: the width of the shared features.
+        settings: weights and losses.
         classes: level name to how many classes it has; the leaf first, then upwards.
+        dimension: D of each level's embedding.
 
     Raises:
         RecipeError: if there is not one weight a level, a level that is named does not exist, or a level has
             one class only.
 
-    >>> settings = SemanticAbstractionSettings(alphas=(1, 0.5), dimension=4)
-    >>> abstraction = SemanticAbstraction(settings, features=8, classes={"view": 18, "meta": 5})
+    >>> settings = SemanticAbstractionSettings(alphas=(1, 0.5))
+    >>> abstraction = SemanticAbstraction(settings, classes={"view": 18, "meta": 5}, dimension=4)
     >>> labels = {"view": torch.tensor([0, 0, 1]), "meta": torch.tensor([0, 0, 0])}
-    >>> features = torch.rand(3, 8)
-    >>> term = abstraction(features, labels)
+    >>> term = abstraction({"view": torch.rand(3, 4), "meta": torch.rand(3, 4)}, labels)
     >>> sorted(term.monitors)
     ['meta', 'view']
-    >>> abstraction.embed(features).shape
-    torch.Size([3, 4])
     """
 
     def __init__(
-        self, settings: SemanticAbstractionSettings, features: int, classes: Mapping[str, int]
+        self, settings: SemanticAbstractionSettings, classes: Mapping[str, int], dimension: int
     ) -> None:
         super().__init__()
         self.levels = tuple(classes)
@@ -56,59 +51,60 @@ class SemanticAbstraction(nn.Module):
             if count < 2:
                 raise RecipeError(f"a level needs at least 2 classes, but level '{level}' has {count}.")
         self.alphas = settings.alphas
-        self.inference = self.levels[:1] if settings.inference == "leaf" else settings.inference
-        _known_levels("inference", self.inference, self.levels)
-        self.projections = nn.ModuleList(nn.Linear(features, settings.dimension) for _ in self.levels)
         self.losses = nn.ModuleList(
-            metric_loss(settings.level_losses.get(level, settings.loss), count, settings.dimension)
+            metric_loss(settings.level_losses.get(level, settings.loss), count, dimension)
             for level, count in classes.items()
         )
 
-    def forward(self, features: Tensor, labels: Mapping[str, Tensor]) -> Term:
+    def forward(self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]) -> Term:
         """Eq 3.13, counted once a case that has a label at any level.
 
+        Where the weight of a level is 0, nothing is compared there.
+
         Args:
-            features: (B, F), shared by all levels.
+            embeddings: level name to (B, D), normalised or not.
             labels: level name to (B,) class numbers, -1 for unknown.
-        """
-        return combined(self.terms(self.embeddings(features), labels), self.labelled(labels))
-
-    def embeddings(self, features: Tensor) -> dict[str, Tensor]:
-        """Eqs 3.11 and 3.12: level name to the normalised embedding (B, D)."""
-        return {level: functional.normalize(each) for level, each in self.projected(features).items()}
-
-    def projected(self, features: Tensor) -> dict[str, Tensor]:
-        """The embeddings before they are normalised, (B, D) by level; what attribution takes."""
-        return {
-            level: projection(features)
-            for level, projection in zip(self.levels, self.projections, strict=True)
-        }
-
-    def embed(self, features: Tensor) -> Tensor:
-        """What is compared at inference: (B, D) for the leaf, (B, n D) for n levels; normalised."""
-        found = self.embeddings(features)
-        return functional.normalize(torch.cat([found[level] for level in self.inference], 1))
-
-    def terms(
-        self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
-    ) -> dict[str, tuple[float, Term]]:
-        """Level name to its weight and its metric loss; where the weight is 0, nothing is compared.
 
         Raises:
             RecipeError: if a level that counts has no labels.
         """
-        return {
-            level: (
-                alpha,
-                loss(embeddings[level], labels_of(level, labels)) if alpha else no_term(embeddings[level]),
-            )
+        unit = {level: functional.normalize(embeddings[level]) for level in self.levels}
+        parts = {
+            level: (alpha, loss(unit[level], labels_of(level, labels)) if alpha else no_term(unit[level]))
             for level, alpha, loss in zip(self.levels, self.alphas, self.losses, strict=True)
         }
+        return combined(parts, labelled(self.levels, labels))
 
-    def labelled(self, labels: Mapping[str, Tensor]) -> Tensor:
-        """How many cases have a label at any level, a scalar."""
-        there = [labels[level] >= 0 for level in self.levels if level in labels]
-        return torch.stack(there).any(0).sum()
+
+class SemanticAbstractionObjective(Objective):
+    """The recipe's objective `semantic_abstraction`, on the levels of the hierarchy.
+
+    Args:
+        settings: see `SemanticAbstractionSettings`.
+        context: gives the levels, their sizes and the width of the embeddings.
+    """
+
+    def __init__(self, settings: SemanticAbstractionSettings, context: Context) -> None:
+        super().__init__()
+        levels = tuple(context.known("semantic_abstraction").classes)
+        widths = [context.embedding("semantic_abstraction", level)[1] for level in levels]
+        self.loss = SemanticAbstraction(
+            settings, {level: context.sizes[level] for level in levels}, widths[0]
+        )
+
+    def forward(self, output: Output, batch: Record) -> Term:
+        """Eq 3.13 of the batch."""
+        return self.loss(output.embeddings, level_labels(self.loss.levels, batch))
+
+
+def level_labels(levels: Sequence[str], batch: Record) -> dict[str, Tensor]:
+    """The labels of a batch by level, (B,) each."""
+    return {level: batch.fields[f"label.{level}"] for level in levels}
+
+
+def labelled(levels: Sequence[str], labels: Mapping[str, Tensor]) -> Tensor:
+    """How many cases have a label at any level, a scalar."""
+    return torch.stack([labels[level] >= 0 for level in levels if level in labels]).any(0).sum()
 
 
 def one_each(what: str, weights: tuple[float, ...], levels: tuple[str, ...]) -> None:

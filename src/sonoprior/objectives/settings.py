@@ -7,6 +7,18 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .embedding_settings import (
+    ClipSettings,
+    GraphGuidanceSettings,
+    HierarchicalCrossEntropySettings,
+    HierarchicalTripletSettings,
+    MetricSettings,
+    OntologyLanguageGuidanceSettings,
+    SemanticAbstractionSettings,
+    SoftLabelSettings,
+    SubspaceSettings,
+)
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,7 +42,8 @@ class AttributionSettings(_Settings):
     Attributes:
         method: "grad" (eq 2.3) or "grad_input" (eq 2.4).
         target: the output that is differentiated: the "sum" of the logits (as printed), the logit of the
-            "label", or of the "predicted" class.
+            "label", or of the "predicted" class. Where the network gives no logits: the "sum" of the leaf's
+            embedding before it is normalised, or the similarity to the "positives" (`attributed_similarity`).
         allocation: "all" (each channel alone must match), or the channels whose mean must match: "mean",
             "half", "quarter", "three_quarters", or a number: "first 4".
         batch_norm: how the batch statistics of the tail enter the attribution: "detached" (each image's
@@ -39,7 +52,7 @@ class AttributionSettings(_Settings):
     """
 
     method: Literal["grad", "grad_input"] = "grad_input"
-    target: Literal["sum", "label", "predicted"] = "sum"
+    target: Literal["sum", "label", "predicted", "positives"] = "sum"
     allocation: str = "half"
     batch_norm: Literal["detached", "running", "mixed"] = "detached"
 
@@ -60,7 +73,16 @@ class PriorGuidedAttributionSettings(AttributionSettings):
     empty: Literal["skip", "suppress"] = "skip"
 
 
-SETTINGS: dict[str, type[_Settings]] = {
+SETTINGS: dict[str, type[BaseModel]] = {
+    "clip": ClipSettings,
     "cross_entropy": CrossEntropySettings,
+    "graph_guidance": GraphGuidanceSettings,
+    "hierarchical_cross_entropy": HierarchicalCrossEntropySettings,
+    "hierarchical_triplet": HierarchicalTripletSettings,
+    "language_guidance": OntologyLanguageGuidanceSettings,
+    "metric": MetricSettings,
     "prior_guided_attribution": PriorGuidedAttributionSettings,
+    "semantic_abstraction": SemanticAbstractionSettings,
+    "soft_labels": SoftLabelSettings,
+    "subspaces": SubspaceSettings,
 }

@@ -7,7 +7,7 @@ Source: Bertinetto et al., "Making better mistakes: leveraging class hierarchies
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .base import Term
+from .base import Context, Objective, Output, Record, Term
 from .embedding_settings import SoftLabelSettings
 from .inputs import check_batch, check_distances, check_labels
 from .terms import no_term
@@ -51,3 +51,22 @@ class SoftLabels(nn.Module):
         check_labels(labels[known], len(self.targets))
         wanted = self.targets[labels[known]].to(logits)
         return Term(functional.cross_entropy(logits[known], wanted, reduction="sum"), known.sum())
+
+
+class SoftLabelsObjective(Objective):
+    """The recipe's objective `soft_labels`, on the logits.
+
+    Args:
+        settings: see `SoftLabelSettings`.
+        context: gives the distances of the leaf classes.
+    """
+
+    def __init__(self, settings: SoftLabelSettings, context: Context) -> None:
+        super().__init__()
+        context.leaf_logits("soft_labels")
+        self.field = f"label.{context.level}"
+        self.loss = SoftLabels(settings, context.known("soft_labels").distances(context.level))
+
+    def forward(self, output: Output, batch: Record) -> Term:
+        """The loss of the batch."""
+        return self.loss(output.logits, batch.fields[self.field])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sonoprior.core.errors import RecipeError
 
-from .base import Term
+from .base import Context, Objective, Output, Record, Term
 from .embedding_settings import SubspaceSettings
 from .inputs import check_labels
 from .metric_losses import metric_loss
@@ -90,3 +90,27 @@ def parts_of(metas: Sequence[int], dimension: int) -> dict[int, slice]:
         )
     edges = [dimension * place // len(several) for place in range(len(several) + 1)]
     return {meta: slice(*edges[place : place + 2]) for place, meta in enumerate(several)}
+
+
+class SubspacesObjective(Objective):
+    """The recipe's objective `subspaces`: the embedding of the leaf, split by the level above it.
+
+    Args:
+        settings: see `SubspaceSettings`.
+        context: gives the path of every leaf class.
+
+    Raises:
+        RecipeError: if there is no level above the leaf.
+    """
+
+    def __init__(self, settings: SubspaceSettings, context: Context) -> None:
+        super().__init__()
+        self.level, dimension = context.embedding("subspaces")
+        paths = context.known("subspaces").paths
+        if paths.shape[1] < 2:
+            raise RecipeError("subspaces need a level above the leaf, but the hierarchy has one level only.")
+        self.loss = Subspaces(settings, paths[:, 1].tolist(), dimension)
+
+    def forward(self, output: Output, batch: Record) -> Term:
+        """The loss of the batch."""
+        return self.loss(output.embeddings[self.level], batch.fields[f"label.{self.level}"])

@@ -1,6 +1,7 @@
 """From a recipe to objects: network, objectives, loaders, optimiser. A notebook may call it too."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,10 +10,11 @@ from torch import nn
 
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.cases.loading.cache import Cache
+from sonoprior.cases.loading.class_batches import ClassBatches
 from sonoprior.cases.loading.controls import controlled
 from sonoprior.cases.loading.loader import Loader
+from sonoprior.cases.loading.sampling import Sampling
 from sonoprior.cases.priors import PriorSpec, presence, prior_names
-from sonoprior.core.checks import listed
 from sonoprior.core.errors import DataError, RecipeError
 from sonoprior.core.randomness import derived_seed
 from sonoprior.models.network import build_network
@@ -23,31 +25,12 @@ from sonoprior.objectives.settings import AttributionSettings
 
 from .evaluation import in_order
 from .experiment import Experiment
+from .knowledge import KnowledgeOfRun
+from .learnt import Learnt, learnt
 from .loop import Training, steps_per_epoch
 from .parts import Parts
 from .recipe import Recipe
 from .schedule import PolynomialDecay
-
-
-def level_of(recipe: Recipe, case_set: CaseSet) -> str:
-    """The label level that a recipe learns from a case set.
-
-    Raises:
-        RecipeError: if the case set has no such level.
-        DataError: if it has fewer than two classes there.
-    """
-    level = recipe.data.level or case_set.default_level
-    if level not in case_set.info.levels:
-        raise RecipeError(
-            f"data.level must be one of {listed(case_set.info.levels)}, the levels of {case_set.root},"
-            f" but got '{level}'."
-        )
-    if len(case_set.classes(level)) < 2:
-        raise DataError(
-            f"the level '{level}' of {case_set.root} must have at least 2 classes, but it has"
-            f" {listed(case_set.classes(level)) or 'none'}."
-        )
-    return level
 
 
 def usable_priors(recipe: Recipe, case_set: CaseSet) -> PriorSpec | None:
@@ -97,7 +80,14 @@ def guides(recipe: Recipe) -> bool:
 
 
 def assemble(
-    recipe: Recipe, cache: Cache, parts: Parts, seed: int, device: torch.device
+    recipe: Recipe,
+    cache: Cache,
+    parts: Parts,
+    seed: int,
+    device: torch.device,
+    *,
+    groups: NDArray[np.str_] | None = None,
+    texts: Path | None = None,
 ) -> tuple[Training, Tap]:
     """Everything that one run trains with, and the tap of its network.
 
@@ -107,27 +97,31 @@ def assemble(
         parts: positions of the train and validation parts.
         seed: every draw of the run is derived from it, the first weights too.
         device: where to train.
+        groups: (N,) the group of every case of the set, of which an embedding's validation finds nothing;
+            each case is its own where None.
+        texts: the folder where embeddings of captions are kept; none keeps them nowhere.
 
     Raises:
         RecipeError, ModelError, DataError: if what the recipe asks for cannot be had.
     """
-    level = level_of(recipe, cache.case_set)
-    classes = cache.case_set.classes(level)
-    torch.manual_seed(derived_seed(seed, "weights"))
-    network, tap = build_network(recipe.model, len(classes), recipe.data.size)
     train = parts["train"]
-    counts = _class_counts(cache.case_set, train, level)
+    what = learnt(recipe, cache.case_set, train)
+    torch.manual_seed(derived_seed(seed, "weights"))
+    network, tap = build_network(recipe.model, what.heads.width, recipe.data.size)
     priors = tuple(cache.priors) if cache.present[train].any() else ()
-    objectives = _objectives(recipe, Context(network, tap, _example(recipe), level, counts, priors))
+    objectives = _objectives(recipe, _context(recipe, what, network, tap, train, priors, texts))
     # With the channels last a step of a small network takes three quarters of the time on a processor.
-    experiment = Experiment(network, objectives).to(device).to(memory_format=torch.channels_last)
-    streams = {"labelled": _training_loader(recipe, cache, train, level, seed, device)}
+    experiment = Experiment(network, objectives, what.heads).to(device)
+    experiment = experiment.to(memory_format=torch.channels_last)
+    streams = {"labelled": _training_loader(recipe, cache, train, what, seed, device)}
     training = Training(
         network=network,
         experiment=experiment,
         streams=streams,
-        validation=in_order(cache, parts["validation"], recipe.training.batch_size, level),
-        level=level,
+        validation=in_order(cache, parts["validation"], recipe.training.batch_size, what.labels),
+        learnt=what,
+        groups=np.array(cache.case_set.ids) if groups is None else groups,
+        retrieval=recipe.retrieval,
         optimiser=_optimiser(recipe, experiment),
         schedule=_schedule(recipe, steps_per_epoch(streams)),
         settings=recipe.training,
@@ -146,12 +140,14 @@ def preflight(recipe: Recipe, case_set: CaseSet) -> None:
         RecipeError, ModelError, DataError: if the level, the priors, the backbone, its weights, the tap or
             an objective cannot be had.
     """
-    level = level_of(recipe, case_set)
-    spec = usable_priors(recipe, case_set)
-    network, tap = build_network(recipe.model, len(case_set.classes(level)), recipe.data.size)
-    counts = _class_counts(case_set, np.arange(len(case_set)), level)
+    what, spec = learnt(recipe, case_set), usable_priors(recipe, case_set)
+    network, tap = build_network(recipe.model, what.heads.width, recipe.data.size)
     priors = () if spec is None else tuple(prior_names(case_set, spec))
-    _objectives(recipe, Context(network, tap, _example(recipe), level, counts, priors))
+    _objectives(recipe, _context(recipe, what, network, tap, np.arange(len(case_set)), priors))
+    for name in recipe.retrieval.kinds if what.heads.embeds else ():
+        if what.hierarchy is None:
+            raise RecipeError(f"retrieval.kinds.{name} needs an ontology, but the recipe has no hierarchy.")
+        what.hierarchy.under(recipe.retrieval.kinds[name])
 
 
 def attribution_settings(recipe: Recipe) -> AttributionSettings:
@@ -171,13 +167,35 @@ def _objectives(recipe: Recipe, context: Context) -> dict[str, tuple[float, Obje
     }
 
 
-def _class_counts(case_set: CaseSet, train: NDArray[np.int64], level: str) -> torch.Tensor:
-    labels = case_set.labels(level)[train]
-    return torch.from_numpy(np.bincount(labels[labels >= 0], minlength=len(case_set.classes(level))))
+def _context(
+    recipe: Recipe,
+    what: Learnt,
+    network: nn.Module,
+    tap: Tap,
+    train: NDArray[np.int64],
+    priors: tuple[str, ...],
+    texts: Path | None = None,
+) -> Context:
+    return Context(
+        network=network,
+        tap=tap,
+        example=_example(recipe),
+        level=what.level,
+        class_counts=_class_counts(what, train),
+        priors=priors,
+        heads=what.heads,
+        sizes=what.sizes,
+        knowledge=what.hierarchy and KnowledgeOfRun(what.hierarchy, recipe.language, texts),
+    )
+
+
+def _class_counts(what: Learnt, train: NDArray[np.int64]) -> torch.Tensor:
+    labels = what.labels[what.level][train]
+    return torch.from_numpy(np.bincount(labels[labels >= 0], minlength=what.sizes[what.level]))
 
 
 def _training_loader(
-    recipe: Recipe, cache: Cache, train: NDArray[np.int64], level: str, seed: int, device: torch.device
+    recipe: Recipe, cache: Cache, train: NDArray[np.int64], what: Learnt, seed: int, device: torch.device
 ) -> Loader:
     spec = recipe.data.priors
     return Loader(
@@ -185,13 +203,26 @@ def _training_loader(
         train,
         batch_size=recipe.training.batch_size,
         augment=recipe.augment,
-        sampling=recipe.training.sampling,
+        sampling=_sampling(recipe, what),
         seed=seed,
-        levels=[level],
+        levels=what.labels,
         # Batch normalisation has no statistics for a last batch of one image.
         drop_last=len(train) % recipe.training.batch_size == 1,
         device=device,
     )
+
+
+def _sampling(recipe: Recipe, what: Learnt) -> Sampling | ClassBatches:
+    settings = recipe.training
+    if settings.sampling == "classes":
+        return ClassBatches(settings.cases_per_class)
+    if settings.sampling == "hierarchical":
+        if what.metas is None:
+            raise RecipeError(
+                "training.sampling hierarchical needs a level above the leaf, but there is none."
+            )
+        return ClassBatches(settings.cases_per_class, what.metas, settings.metas_per_batch)
+    return settings.sampling
 
 
 def without_priors(cache: Cache) -> Cache:

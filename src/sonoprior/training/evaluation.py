@@ -1,7 +1,7 @@
 """What a network gives on some cases: predictions, where it looked, and metrics with intervals."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sonoprior.attribution.gradients import Target
 from sonoprior.attribution.maps import attribution_maps
 from sonoprior.cases.loading.batch import Batch
 from sonoprior.cases.loading.cache import Cache
@@ -18,13 +19,17 @@ from sonoprior.metrics import Mean, weighted
 from sonoprior.metrics.bootstrap import interval
 from sonoprior.metrics.classification import SCALARS, Scalar, class_f1
 from sonoprior.metrics.localisation import MEASURES, area
+from sonoprior.models.heads import Heads
 from sonoprior.models.taps import Tap, inference
 from sonoprior.objectives.privileged_attribution import to_resolution
 from sonoprior.objectives.settings import AttributionSettings
 
+from .hierarchy_settings import RetrievalSettings
 from .parts import Parts
+from .retrieval_evaluation import Known, Part, retrieval_metrics, retrieval_table
 
 Floats = NDArray[np.float64]
+Metrics = dict[str, dict[str, dict[str, float | None]]]
 LOCALISATION = (*MEASURES, "area")
 
 
@@ -33,10 +38,11 @@ class Model:
     """A trained network and what its outputs and maps mean.
 
     Attributes:
-        network: images (B, 1, H, W) in [0, 1] to logits (B, K).
+        network: images (B, 1, H, W) in [0, 1] to outputs (B, K + L D).
         tap: where its attribution is read.
         level: the label level.
         classes: the K classes.
+        heads: which outputs are what.
         attribution: how its attribution is measured.
         device: where the network is.
     """
@@ -45,8 +51,46 @@ class Model:
     tap: Tap
     level: str
     classes: Sequence[str]
+    heads: Heads
     attribution: AttributionSettings
     device: torch.device
+
+    @property
+    def target(self) -> Target:
+        """What is attributed where no label is known: nobody has it when the model is used."""
+        if not self.heads.classifies or self.attribution.target == "sum":
+            return "sum"
+        return "predicted"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a network gives for n cases.
+
+    Attributes:
+        positions: (n,) in the case set.
+        probabilities: (n, K); None for a network that only embeds.
+        embeddings: (n, d) of length 1; None for a network that only classifies.
+    """
+
+    positions: NDArray[np.int64]
+    probabilities: Floats | None
+    embeddings: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How retrieval is measured.
+
+    Attributes:
+        known: what is known of the cases of the set.
+        settings: of the recipe.
+        train: (m,) positions of the training cases, for a gallery of these.
+    """
+
+    known: Known
+    settings: RetrievalSettings
+    train: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,19 +98,28 @@ class Evaluation:
     """What was measured, as it stands in a run folder.
 
     Attributes:
-        predictions: case, part, group, label, predicted, confidence, p.<class>...
+        predictions: case, part, group, label, and with logits predicted, confidence, p.<class>...
         localisation: case, part, label, prior, inside, pointing, correlation, area; one row for each case
             and prior that is present and not empty.
         metrics: part to metric to {"value", "low", "high"}; None where a number is not defined.
+        retrieval: one row a case, see `retrieval_table`; None without embeddings.
+        embeddings: by part (n, d), rows as those of `retrieval`.
     """
 
     predictions: pd.DataFrame
     localisation: pd.DataFrame
-    metrics: dict[str, dict[str, dict[str, float | None]]]
+    metrics: Metrics
+    retrieval: pd.DataFrame | None = None
+    embeddings: Mapping[str, NDArray[np.float32]] = field(default_factory=dict[str, NDArray[np.float32]])
 
 
 def evaluate(
-    model: Model, cache: Cache, parts: Parts, groups: NDArray[np.str_], batch_size: int
+    model: Model,
+    cache: Cache,
+    parts: Parts,
+    groups: NDArray[np.str_],
+    batch_size: int,
+    asked: Asked | None = None,
 ) -> Evaluation:
     """Measure a network on the labelled cases of some parts.
 
@@ -76,33 +129,54 @@ def evaluate(
         parts: name to positions in the case set, all of known label.
         groups: (n,) the group of every case of the set; intervals draw whole groups.
         batch_size: images at a time.
+        asked: how retrieval is measured, for a network that embeds.
     """
-    predicted = pd.concat(
-        [_predictions(model, cache, part, parts[part], groups, batch_size) for part in parts]
-    )
+
+    def seen(positions: NDArray[np.int64]) -> Given:
+        return given(model.network, model.heads, in_order(cache, positions, batch_size, ()), model.device)
+
+    found = {part: seen(parts[part]) for part in parts}
+    labels = cache.case_set.labels(model.level)
+    ids = np.array(cache.case_set.ids)
+    predicted = pd.concat([_predictions(model, part, of, ids, groups, labels) for part, of in found.items()])
     looked = [row for part in parts for row in _looked(model, cache, part, parts[part], batch_size)]
     localised = pd.DataFrame(looked, columns=["case", "part", "label", "prior", *LOCALISATION])
-    return Evaluation(predicted, localised, measured(predicted, localised, model.classes))
+    metrics = measured(predicted, localised, model.classes)
+    if asked is None or not model.heads.embeds:
+        return Evaluation(predicted, localised, metrics)
+    retrieved = _retrieved(found, asked, seen)
+    for part, of in retrieval_metrics(retrieved).items():
+        metrics[part] |= of
+    embeddings = {part: of.embeddings for part, of in found.items() if of.embeddings is not None}
+    return Evaluation(predicted, localised, metrics, retrieved, embeddings)
 
 
-def in_order(cache: Cache, positions: NDArray[np.int64], batch_size: int, level: str) -> Loader:
+def in_order(
+    cache: Cache,
+    positions: NDArray[np.int64],
+    batch_size: int,
+    levels: Sequence[str] | Mapping[str, NDArray[np.int64]],
+) -> Loader:
     """A loader that gives the cases once, as they are, one after the other."""
     return Loader(
-        cache, positions, batch_size=batch_size, augment=None, sampling="order", seed=0, levels=[level]
+        cache, positions, batch_size=batch_size, augment=None, sampling="order", seed=0, levels=levels
     )
 
 
-def probabilities(
-    network: nn.Module, loader: Loader, level: str, device: torch.device
-) -> tuple[NDArray[np.int64], Floats]:
-    """Labels (n,) and class probabilities (n, K) of a loader's cases, in its order, in eval mode."""
-    labels: list[Tensor] = []
-    given: list[Tensor] = []
+def given(network: nn.Module, heads: Heads, loader: Loader, device: torch.device) -> Given:
+    """What a network gives for a loader's cases, in its order, in eval mode."""
+    positions: list[Tensor] = []
+    outputs: list[Tensor] = []
     with inference(network), torch.no_grad():
         for batch in loader.epoch(0):
-            labels.append(batch[f"label.{level}"])
-            given.append(softmax(network(batch["image"].to(device))))
-    return torch.cat(labels).numpy(), torch.cat(given).numpy()
+            positions.append(batch["index"])
+            outputs.append(network(batch["image"].to(device)).cpu())
+    every = torch.cat(outputs)
+    return Given(
+        torch.cat(positions).numpy(),
+        softmax(heads.logits(every)).numpy() if heads.classifies else None,
+        heads.compared(every).float().numpy() if heads.embeds else None,
+    )
 
 
 def softmax(logits: Tensor) -> Tensor:
@@ -112,24 +186,37 @@ def softmax(logits: Tensor) -> Tensor:
 
 def _predictions(
     model: Model,
-    cache: Cache,
     part: str,
-    positions: NDArray[np.int64],
+    found: Given,
+    ids: NDArray[np.str_],
     groups: NDArray[np.str_],
-    batch_size: int,
+    labels: NDArray[np.int64],
 ) -> pd.DataFrame:
-    loader = in_order(cache, positions, batch_size, model.level)
-    labels, given = probabilities(model.network, loader, model.level, model.device)
-    classes = np.array(model.classes)
+    classes, positions, chances = np.array(model.classes), found.positions, found.probabilities
     columns: dict[str, Any] = {
-        "case": np.array(cache.case_set.ids)[positions],
+        "case": ids[positions],
         "part": part,
         "group": groups[positions],
-        "label": classes[labels],
-        "predicted": classes[given.argmax(1)],
-        "confidence": given.max(1),
+        "label": classes[labels[positions]],
     }
-    return pd.DataFrame(columns | {f"p.{name}": given[:, at] for at, name in enumerate(classes)})
+    if chances is not None:
+        columns |= {"predicted": classes[chances.argmax(1)], "confidence": chances.max(1)}
+        columns |= {f"p.{name}": chances[:, at] for at, name in enumerate(classes)}
+    return pd.DataFrame(columns)
+
+
+def _retrieved(
+    found: Mapping[str, Given], asked: Asked, seen: Callable[[NDArray[np.int64]], Given]
+) -> pd.DataFrame:
+    """What each case finds, in its part or among the training cases."""
+    parts = {part: _part(of) for part, of in found.items()}
+    train = asked.train if asked.settings.gallery == "train" else None
+    return retrieval_table(parts, asked.known, asked.settings, None if train is None else _part(seen(train)))
+
+
+def _part(found: Given) -> Part:
+    assert found.embeddings is not None  # a network with heads that embed gives them
+    return Part(found.embeddings, found.positions)
 
 
 def _looked(
@@ -140,7 +227,7 @@ def _looked(
     if not len(with_prior):
         return
     ids, classes, priors = np.array(cache.case_set.ids), np.array(model.classes), np.array(cache.priors)
-    for batch in in_order(cache, with_prior, batch_size, model.level).epoch(0):
+    for batch in in_order(cache, with_prior, batch_size, [model.level]).epoch(0):
         drawn = batch.present["prior"] & (batch["prior"].amax((2, 3)) > 0)
         at, prior = drawn.nonzero(as_tuple=True)  # each (n,), one entry a pair
         if not len(at):
@@ -152,25 +239,23 @@ def _looked(
 
 def _measures(model: Model, batch: Batch, at: Tensor, prior: Tensor) -> list[Floats]:
     """What `LOCALISATION` names, (n,) each, for the pairs of an image and a prior."""
-    settings, outlines = model.attribution, batch["prior"]
+    outlines = batch["prior"]
     maps = attribution_maps(
         model.network,
         model.tap,
         batch["image"].to(model.device),
         priors=outlines.shape[1],
-        method=settings.method,
-        # The label's own map would need the label, which nobody has when the model is used.
-        target="sum" if settings.target == "sum" else "predicted",
-        allocation=settings.allocation,
+        method=model.attribution.method,
+        target=model.target,
+        heads=model.heads,
+        allocation=model.attribution.allocation,
     ).allocated.cpu()
     looked = maps[at, prior].numpy()
     wanted = to_resolution(outlines, *maps.shape[2:])[at, prior].numpy()
     return [*(measure(looked, wanted) for measure in MEASURES.values()), area(wanted)]
 
 
-def measured(
-    predictions: pd.DataFrame, localisation: pd.DataFrame, classes: Sequence[str]
-) -> dict[str, dict[str, dict[str, float | None]]]:
+def measured(predictions: pd.DataFrame, localisation: pd.DataFrame, classes: Sequence[str]) -> Metrics:
     """Every metric of every part, with intervals that draw whole groups.
 
     Args:
@@ -180,7 +265,7 @@ def measured(
     """
     group = dict(zip(predictions["case"], predictions["group"], strict=True))
     return {
-        str(part): _classified(rows, classes)
+        str(part): (_classified(rows, classes) if "predicted" in predictions else {})
         | _localised(localisation.loc[localisation["part"] == part], group)
         for part, rows in predictions.groupby("part", sort=False)
     }

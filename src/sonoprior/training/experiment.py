@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sonoprior.attribution.guided import guided_pass
 from sonoprior.core.errors import RecipeError
+from sonoprior.models.heads import Heads
 from sonoprior.objectives.base import Guidance, Objective, Output, Record, Term, averaged
 
 
@@ -30,16 +31,23 @@ class Experiment(nn.Module):
     """A network with the named objectives that train it.
 
     Args:
-        network: (B, 1, H, W) to logits (B, K).
+        network: (B, 1, H, W) to outputs (B, K + L D).
         objectives: name to (weight, objective).
+        heads: which outputs are what; logits all of them where None.
 
     Raises:
         RecipeError: if two objectives of one stream need different guided passes.
     """
 
-    def __init__(self, network: nn.Module, objectives: Mapping[str, tuple[float, Objective]]) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        objectives: Mapping[str, tuple[float, Objective]],
+        heads: Heads | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
+        self.heads = heads
         self.weights = {name: weight for name, (weight, _) in objectives.items()}
         self.objectives = nn.ModuleDict({name: module for name, (_, module) in objectives.items()})
         self._guidance = _guidance_by_stream(objectives)
@@ -62,11 +70,11 @@ class Experiment(nn.Module):
         guidance = self._guidance.get(stream)
         images = batch.fields["image"]
         if guidance is None or not batch.present["prior"].any():
-            return Output(self.network(images))
-        logits, guided = guided_pass(
+            return Output(self.network(images), heads=self.heads)
+        outputs, guided = guided_pass(
             self.network, guidance.tap, images, guidance.batch_norm, guidance.closed_head
         )
-        return Output(logits, guided)
+        return Output(outputs, guided, self.heads)
 
 
 def _guidance_by_stream(objectives: Mapping[str, tuple[float, Objective]]) -> dict[str, Guidance]:

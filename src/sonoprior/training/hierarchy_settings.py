@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from sonoprior.core.checks import one_of
+from sonoprior.core.checks import listed, one_of
 from sonoprior.knowledge.information import ANNOTATIONS, INTRINSIC
 from sonoprior.knowledge.similarity import MEASURES
 
@@ -50,13 +50,11 @@ class HierarchySettings(RecipePart):
     @model_validator(mode="after")
     def _levels_are_told_apart(self) -> "HierarchySettings":
         if len(set(self.levels)) < len(self.levels):
-            raise ValueError(f"levels must be different ones, but got {', '.join(self.levels)}")
+            raise ValueError(f"levels must be different ones, but got {listed(self.levels)}")
         for level in self.depths:
             if level not in self.levels[1:]:
-                raise ValueError(
-                    f"depths must name levels above the first ({', '.join(self.levels[1:]) or 'none'}), but got"
-                    f" '{level}'"
-                )
+                above = listed(self.levels[1:]) or "none"
+                raise ValueError(f"depths must name levels above the first ({above}), but got '{level}'")
         if self.depths and self.ontology is None:
             raise ValueError("depths need an ontology, but hierarchy.ontology is not set")
         return self

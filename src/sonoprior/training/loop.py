@@ -7,6 +7,7 @@ from math import isnan
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sonoprior.cases.loading.batch import Batch
 from sonoprior.cases.loading.loader import Loader
@@ -17,9 +18,12 @@ from sonoprior.metrics.classification import SCALARS
 from sonoprior.models.network import Network
 
 from .checkpoint import Checkpoint, Progress, State, copied, optimiser_state, restore_optimiser
-from .evaluation import probabilities
+from .evaluation import Given, given
 from .experiment import Experiment, Outcome
+from .hierarchy_settings import RetrievalSettings
+from .learnt import Learnt
 from .recipe import TrainingSettings
+from .retrieval_evaluation import retrieval_scalars
 from .schedule import PolynomialDecay
 
 Row = dict[str, float]
@@ -34,7 +38,9 @@ class Training:
         experiment: network and objectives together.
         streams: the loaders of the training part, by stream.
         validation: the loader of the validation part, in order.
-        level: the label level that is learnt.
+        learnt: the labels, and what the network gives for them.
+        groups: (N,) the group of every case of the set, of which an embedding's validation finds nothing.
+        retrieval: how the nearest cases are looked for, where the network embeds.
         optimiser: over the parameters of the experiment.
         schedule: the learning rate by step.
         settings: of the recipe.
@@ -46,7 +52,9 @@ class Training:
     experiment: Experiment
     streams: Mapping[str, Loader]
     validation: Loader
-    level: str
+    learnt: Learnt
+    groups: NDArray[np.str_]
+    retrieval: RetrievalSettings
     optimiser: torch.optim.Optimizer
     schedule: PolynomialDecay
     settings: TrainingSettings
@@ -172,8 +180,26 @@ class _Means:
 
 
 def validate(training: Training) -> Row:
-    """Every scalar metric on the validation part, and the cross-entropy of its labels."""
-    labels, given = probabilities(training.network, training.validation, training.level, training.device)
-    metrics = {f"val.{name}": scalar(labels, given) for name, scalar in SCALARS.items()}
-    chance = given[np.arange(len(labels)), labels].clip(min=np.finfo(np.float32).tiny)
-    return {"val.cross_entropy": float(-np.log(chance).mean())} | metrics
+    """Every metric on the validation part that is cheap enough for each epoch."""
+    found = given(training.network, training.learnt.heads, training.validation, training.device)
+    return _classified(training, found) | _retrieved(training, found)
+
+
+def _classified(training: Training, found: Given) -> Row:
+    """Every scalar metric, and the cross-entropy of the labels; nothing without logits."""
+    if found.probabilities is None:
+        return {}
+    labels, chances = training.learnt.labels[training.learnt.level][found.positions], found.probabilities
+    metrics = {f"val.{name}": scalar(labels, chances) for name, scalar in SCALARS.items()}
+    of_label = chances[np.arange(len(labels)), labels].clip(min=np.finfo(np.float32).tiny)
+    return {"val.cross_entropy": float(-np.log(of_label).mean())} | metrics
+
+
+def _retrieved(training: Training, found: Given) -> Row:
+    """How often the nearest other validation cases are of the same class; nothing without embeddings."""
+    if found.embeddings is None:
+        return {}
+    labels = {level: of[found.positions] for level, of in training.learnt.labels.items()}
+    groups = training.groups[found.positions]
+    scalars = retrieval_scalars(found.embeddings, labels, groups, training.retrieval)
+    return {f"val.{name}": value for name, value in scalars.items()}

@@ -22,19 +22,20 @@ from sonoprior.cases.loading.letterbox import from_letterbox
 from sonoprior.cases.loading.shrink import network_input
 from sonoprior.cases.priors import PriorSpec, prior_names
 from sonoprior.core.checks import listed
-from sonoprior.core.errors import DataError, FolderError
+from sonoprior.core.errors import DataError, FolderError, RecipeError
 from sonoprior.core.folder import read_json, require
 from sonoprior.models.network import build_network
 from sonoprior.models.taps import inference
 
-from .assemble import attribution_settings, available_priors, level_of
+from .assemble import attribution_settings, available_priors
 from .evaluation import Evaluation, Model, evaluate, softmax
 from .image_files import find_images
+from .learnt import heads_of, learnt, level_of
 from .machine import choose_device
 from .parts import case_groups, read_table
 from .recipe import Recipe
 from .recipe_file import load_recipe
-from .run import FORMAT, KIND, WEIGHTS
+from .run import FORMAT, KIND, WEIGHTS, asked_of
 
 Grey = NDArray[np.uint8]
 Image = Grey | Path | str
@@ -102,13 +103,15 @@ class Predictor:
     def _model(self, device: torch.device) -> Model:
         classes = self.identity["classes"]
         untrained = self.recipe.model.model_copy(update={"weights": "none"})
-        network, tap = build_network(untrained, len(classes), self.recipe.data.size)
+        heads = heads_of(self.recipe, self.identity["level"], len(classes))
+        network, tap = build_network(untrained, heads.width, self.recipe.data.size)
         _fill(network, self.folder / WEIGHTS)
         return Model(
             network=network.to(device).eval(),
             tap=tap,
             level=self.identity["level"],
             classes=classes,
+            heads=heads,
             attribution=attribution_settings(self.recipe),
             device=device,
         )
@@ -117,6 +120,33 @@ class Predictor:
     def classes(self) -> Sequence[str]:
         """The classes that the run tells apart."""
         return self.model.classes
+
+    def embed(
+        self,
+        images: Images,
+        *,
+        batch_size: int = 32,
+        on_unreadable: Callable[[str], None] | None = None,
+    ) -> dict[str, NDArray[np.float32]]:
+        """Where images lie among others: by image an embedding (d,) of length 1; near is similar.
+
+        Arguments and errors as in `predict`.
+
+        Raises:
+            RecipeError: if the run was not trained to embed.
+        """
+        if not self.model.heads.embeds:
+            raise RecipeError(f"{self.folder} was trained to classify and gives no embeddings.")
+        found: dict[str, NDArray[np.float32]] = {}
+        for batch in _batches(_named(images, on_unreadable), batch_size):
+            compared = self.model.heads.compared(self._outputs([picture for _, picture in batch]))
+            found |= {name: row for (name, _), row in zip(batch, compared.float().numpy(), strict=True)}
+        return found
+
+    def _outputs(self, pictures: Sequence[Grey]) -> torch.Tensor:
+        images = network_input(pictures, self.recipe.data.size)
+        with inference(self.model.network), torch.no_grad():
+            return self.model.network(images.to(self.model.device)).cpu()
 
     def predict(
         self,
@@ -136,7 +166,9 @@ class Predictor:
 
         Raises:
             DataError: if there is no image, or one cannot be read.
+            RecipeError: if the run only embeds.
         """
+        self._check_classifies()
         pictures = _named(images, on_unreadable)
         return [one for batch in _batches(pictures, batch_size) for one in self._label(batch)]
 
@@ -146,6 +178,13 @@ class Predictor:
         With `integrated` the Integrated Gradients at the pixels come too, which takes fifty passes an image.
         """
         return [self._looked(name, picture, integrated) for name, picture in _named(images)]
+
+    def _check_classifies(self) -> None:
+        if not self.model.heads.classifies:
+            raise RecipeError(
+                f"{self.folder} was trained to embed and names no class; ask it for `embed`, and look which"
+                " known cases lie nearest."
+            )
 
     def parts_of(self, case_set: CaseSet) -> dict[str, NDArray[np.int64]]:
         """The parts that the run gave to cases of this set; "new" are those that it has never seen.
@@ -190,7 +229,9 @@ class Predictor:
         with TemporaryDirectory(prefix="sonoprior-") as folder:
             priors = self._same_priors(case_set)
             cache = Cache.build(case_set, Path(folder), size=data.size, priors=priors)
-            return evaluate(self.model, cache, known, groups, self.recipe.training.batch_size)
+            what = learnt(self.recipe, case_set)
+            asked = asked_of(self.recipe, what, case_set, groups, self.parts_of(case_set).get("train"))
+            return evaluate(self.model, cache, known, groups, self.recipe.training.batch_size, asked)
 
     def _check_classes(self, case_set: CaseSet) -> None:
         level = level_of(self.recipe, case_set)
@@ -206,9 +247,7 @@ class Predictor:
         return spec.real if spec is not None and prior_names(case_set, spec) == self.priors else None
 
     def _label(self, batch: Sequence[tuple[str, Grey]]) -> list[Prediction]:
-        images = network_input([picture for _, picture in batch], self.recipe.data.size)
-        with inference(self.model.network), torch.no_grad():
-            given = softmax(self.model.network(images.to(self.model.device))).tolist()
+        given = softmax(self.model.heads.logits(self._outputs([picture for _, picture in batch]))).tolist()
         return [self._prediction(name, row) for (name, _), row in zip(batch, given, strict=True)]
 
     def _prediction(self, name: str, probabilities: Sequence[float]) -> Prediction:
@@ -217,6 +256,7 @@ class Predictor:
         return Prediction(name, label, by_class[label], by_class)
 
     def _looked(self, name: str, picture: Grey, integrated: bool) -> Attribution:
+        self._check_classifies()
         settings = self.model.attribution
         seen = network_input([picture], self.recipe.data.size).to(self.model.device)
         maps = attribution_maps(
@@ -225,7 +265,8 @@ class Predictor:
             seen,
             priors=max(1, len(self.priors)),
             method=settings.method,
-            target="sum" if settings.target == "sum" else "predicted",
+            target=self.model.target,
+            heads=self.model.heads,
             allocation=settings.allocation,
         )
         height, width = picture.shape
@@ -237,10 +278,12 @@ class Predictor:
         return Attribution(
             image=name,
             picture=picture,
-            prediction=self._prediction(name, softmax(maps.logits)[0].tolist()),
+            prediction=self._prediction(name, softmax(self.model.heads.logits(maps.outputs))[0].tolist()),
             maps=dict(zip(self.priors or ["attribution"], allocated, strict=True)),
             free=in_picture(maps.free[0]),
-            pixels=in_picture(integrated_gradients(self.model.network, seen)[0, 0].abs())
+            pixels=in_picture(
+                integrated_gradients(self.model.network, seen, heads=self.model.heads)[0, 0].abs()
+            )
             if integrated
             else None,
         )

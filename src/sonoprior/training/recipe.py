@@ -17,10 +17,11 @@ from pydantic import (
 from sonoprior.cases.loading.spec import AugmentSpec
 from sonoprior.cases.priors import PriorSpec
 from sonoprior.core.checks import one_of
-from sonoprior.metrics.catalogue import metric_named
+from sonoprior.metrics.catalogue import metric_named, metric_names, monitor_names
 from sonoprior.models.spec import ModelSpec
 from sonoprior.objectives.settings import SETTINGS
 
+from .hierarchy_settings import HierarchySettings, LanguageSettings, RetrievalSettings
 from .recipe_part import Fraction, NonNegativeFloat, PositiveFloat, RecipePart
 from .study_settings import StudySettings
 from .tune_settings import TuneSettings
@@ -32,7 +33,8 @@ class DataSettings(RecipePart):
     """What is read of a case set.
 
     Attributes:
-        level: the level of labels that is learnt; the first of the case set if none is named.
+        level: the level of labels that is learnt; the hierarchy's first if none is named, and else the first
+            of the case set.
         size: side of the square that the network sees, in pixels.
         priors: where the spatial priors come from; none for a run without.
     """
@@ -84,7 +86,11 @@ class TrainingSettings(RecipePart):
         schedule_power: the learning rate falls as (1 - step / steps) to this power.
         patience: epochs without a better `monitor` after which training stops; none never stops early.
         monitor: the metric on the validation part that chooses the weights that are kept.
-        sampling: "shuffle", or "balanced" (every class equally often).
+        sampling: "shuffle"; "balanced" (every class equally often); "classes" (`cases_per_class` cases of
+            each of batch_size / `cases_per_class` classes, for losses that compare cases); or "hierarchical"
+            (the same, with the classes of a batch drawn from `metas_per_batch` classes of the level above).
+        cases_per_class: of a batch, for "classes" and "hierarchical".
+        metas_per_batch: for "hierarchical".
         threads: threads of one run; none shares the cores among the workers.
         checkpoint_every: epochs between two checkpoints.
     """
@@ -98,9 +104,20 @@ class TrainingSettings(RecipePart):
     schedule_power: NonNegativeFloat = 0.9
     patience: PositiveInt | None = None
     monitor: str = "balanced_accuracy"
-    sampling: Literal["shuffle", "balanced"] = "shuffle"
+    sampling: Literal["shuffle", "balanced", "classes", "hierarchical"] = "shuffle"
+    cases_per_class: PositiveInt = 4
+    metas_per_batch: PositiveInt = 2
     threads: PositiveInt | None = None
     checkpoint_every: PositiveInt = 1
+
+    @model_validator(mode="after")
+    def _whole_classes(self) -> "TrainingSettings":
+        if self.sampling in {"classes", "hierarchical"} and self.batch_size % self.cases_per_class:
+            raise ValueError(
+                f"batch_size must be a multiple of cases_per_class ({self.cases_per_class}), where sampling"
+                f" is '{self.sampling}', but got {self.batch_size}"
+            )
+        return self
 
     @field_validator("monitor")
     @classmethod
@@ -115,22 +132,29 @@ class SplitSettings(RecipePart):
         protocol: as in table 2.1 of the thesis: "single_split" (fractions); "cross_evaluation" (train,
             validation and test in every fold, so that each case is tested once); "fixed_test" (one test
             part for all folds: the case set's own, or a fraction; the rest is divided into folds, each of
-            which validates once); or "given" (the case set's own `split` column).
+            which validates once); or "given" (the case set's own `split` column). Besides, "open_set": no
+            class that is tested was trained or validated with, as in section 3.5.1.1.
         folds: of a cross-evaluation, or of what a fixed test part leaves.
         validation: fraction of all cases (single split), of the cases outside the test fold
-            (cross-evaluation), or of the training part where a given split has no validation part; a fixed
-            test part leaves one fold to validate with.
-        test: fraction of all cases (single split, and a fixed test part where the case set has none).
+            (cross-evaluation), of the training side (open set), or of the training part where a given split
+            has no validation part; a fixed test part leaves one fold to validate with.
+        test: fraction of all cases (single split, and a fixed test part where the case set has none), or of
+            the cases in groups that hold classes of both sides (open set).
+        test_classes: those that are tested, by name (open set only); none: the last half of the level's
+            classes in their order, the first half being the larger one.
         label_fraction: fraction of the training cases whose labels are used; smaller fractions are
             contained in larger ones. A variant of a study may have its own.
         keep_duplicates_together: near-duplicate images count as one group. Near-duplicates of a fixed test
             part that the case set names are left out; a given split is taken as it is.
     """
 
-    protocol: Literal["single_split", "cross_evaluation", "fixed_test", "given"] = "cross_evaluation"
+    protocol: Literal["single_split", "cross_evaluation", "fixed_test", "given", "open_set"] = (
+        "cross_evaluation"
+    )
     folds: Annotated[int, Field(ge=2)] = 5
     validation: Fraction = 0.1
     test: Fraction = 0.2
+    test_classes: list[str] | None = None
     label_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     seed: Annotated[int, Field(ge=0)] = 0
     keep_duplicates_together: bool = True
@@ -141,6 +165,14 @@ class SplitSettings(RecipePart):
             raise ValueError(
                 "validation and test must leave something to train with, but got"
                 f" {self.validation:g} and {self.test:g}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _classes_are_for_an_open_set(self) -> "SplitSettings":
+        if self.test_classes is not None and self.protocol != "open_set":
+            raise ValueError(
+                f"test_classes is for the protocol open_set, but got {self.protocol}; leave test_classes out"
             )
         return self
 
@@ -183,6 +215,9 @@ class Recipe(RecipePart):
     about: str = ""
     data: DataSettings = DataSettings()
     model: ModelSpec = ModelSpec()
+    hierarchy: HierarchySettings | None = None
+    language: LanguageSettings = LanguageSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
     objectives: dict[str, ObjectiveEntry] = Field(min_length=1)
     augment: AugmentSpec = Field(default_factory=lambda: AugmentSpec.model_validate({}))
     training: TrainingSettings = TrainingSettings()
@@ -204,6 +239,46 @@ class Recipe(RecipePart):
             raise ValueError(
                 "prior_guided_attribution needs priors, but data.priors is not set; give it a source and a"
                 " grouping, such as {source: outlines, grouping: one}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_leaf(self) -> "Recipe":
+        named = {
+            "data.level": self.data.level,
+            "hierarchy.levels": self.hierarchy and self.hierarchy.levels[0],
+            "model.embedding.levels": self._embedded and self._embedded[0],
+        }
+        leaves = {key: level for key, level in named.items() if level is not None}
+        if len(set(leaves.values())) > 1:
+            raise ValueError(
+                "the level that is learnt must come first everywhere, but got "
+                + ", ".join(f"{key}: {level}" for key, level in leaves.items())
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_are_measured(self) -> "Recipe":
+        """Whether every metric named is one that these runs have; of levels only where they are named."""
+        levels = [*(self.embedded_levels or ()), *self.retrieval.also]
+        if self.model.embedding and not self.embedded_levels:
+            return self  # the case set names the level
+        known = metric_names(
+            self.classifies, levels if self.model.embedding else [], list(self.retrieval.kinds)
+        )
+        watched = monitor_names(self.classifies, levels if self.model.embedding else [])
+        one_of("training.monitor", self.training.monitor, watched)
+        one_of("study.primary", self.study.primary, known)
+        if self.tune and self.tune.metric:
+            one_of("tune.metric", self.tune.metric, known)
+        return self
+
+    @model_validator(mode="after")
+    def _unseen_classes_are_only_embedded(self) -> "Recipe":
+        if self.split.protocol == "open_set" and self.classifies:
+            raise ValueError(
+                "split.protocol open_set tests classes that were never trained with, which a classifier"
+                " cannot name; set model.embedding, without logits"
             )
         return self
 
@@ -248,6 +323,22 @@ class Recipe(RecipePart):
         """The guidance entry, of any weight; it says how attribution is measured."""
         guiding = [entry for entry in self.objectives.values() if entry.type == "prior_guided_attribution"]
         return guiding[0] if guiding else None
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the network gives logits."""
+        return self.model.embedding is None or self.model.embedding.logits
+
+    @property
+    def embedded_levels(self) -> tuple[str, ...]:
+        """The levels whose retrieval is measured by name, the leaf's first; empty if the case set says."""
+        leaf = () if self.data.level is None else (self.data.level,)
+        hierarchy = self.hierarchy.levels if self.hierarchy else leaf
+        return tuple(dict.fromkeys([*hierarchy, *(self._embedded or ())]))
+
+    @property
+    def _embedded(self) -> tuple[str, ...] | None:
+        return self.model.embedding.levels if self.model.embedding else None
 
     def _active_types(self) -> set[str]:
         return {entry.type for entry in self.active_objectives.values()}

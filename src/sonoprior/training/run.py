@@ -14,22 +14,26 @@ from sonoprior.cases.case_set import CaseSet
 from sonoprior.cases.loading.cache import Cache
 from sonoprior.cases.priors import PriorSpec, prior_names
 from sonoprior.core.checks import at_least, listed, within
-from sonoprior.core.errors import FolderError, RecipeError
+from sonoprior.core.errors import DataError, FolderError, RecipeError
 from sonoprior.core.folder import read_json, require, stamp, whole_file, whole_folder, write_json
 from sonoprior.core.randomness import derived_seed
 
-from .assemble import assemble, attribution_settings, check_guided, level_of, preflight, usable_priors
+from .assemble import assemble, attribution_settings, check_guided, preflight, usable_priors
 from .checkpoint import Checkpoint, write_tensors
-from .evaluation import Evaluation, Model, evaluate
+from .evaluation import Asked, Evaluation, Model, evaluate
+from .knowledge import said
+from .learnt import Learnt, learnt, level_of
 from .log import Log
 from .loop import Fit
 from .machine import computing, environment, share_of_cores
 from .parts import Parts, case_groups, plan_parts, read_parts, write_parts
 from .recipe import Recipe, differing_keys
 from .recipe_file import load_recipe, write_recipe
+from .retrieval_evaluation import Known, of_term_sets
 
 KIND, FORMAT = "run", 1
 CHECKPOINT, WEIGHTS, METRICS = "checkpoint.safetensors", "weights.safetensors", "metrics.json"
+EMBEDDINGS, LANGUAGE = "embeddings.safetensors", "language.safetensors"
 AfterEpoch = Callable[[Fit], None]
 
 
@@ -149,7 +153,9 @@ def start_folder(plan: Plan, out: Path, on: Computing) -> None:
 
 def _identity(plan: Plan, level: str) -> dict[str, Any]:
     priors = usable_priors(plan.recipe, plan.case_set)
-    return {
+    what = learnt(plan.recipe, plan.case_set)
+    embeds = {"levels": {name: list(of) for name, of in what.classes.items()}, "embeds": True}
+    identity = {
         "variant": plan.variant,
         "fold": plan.fold,
         "seed": plan.seed,
@@ -159,6 +165,7 @@ def _identity(plan: Plan, level: str) -> dict[str, Any]:
         "case_set": plan.case_set.info.name,
         "simulated": plan.case_set.info.simulated,
     }
+    return identity | (embeds | {"classifies": what.heads.classifies} if what.heads.embeds else {})
 
 
 def check_same(plan: Plan, out: Path) -> None:
@@ -193,21 +200,26 @@ def _train_and_measure(plan: Plan, out: Path, on: Computing, after_epoch: AfterE
         return Cache.build(plan.case_set, folder, size=recipe.data.size, priors=spec, seed=plan.seed)
 
     cache = pixels(priors)
-    training, tap = assemble(recipe, cache, plan.parts, plan.seed, on.device)
+    texts = on.cache or own_cache
+    training, tap = assemble(recipe, cache, plan.parts, plan.seed, on.device, groups=plan.groups, texts=texts)
     fit = _fit(Fit(training), out, after_epoch)
     training.network.load_state_dict(fit.best)
     model = Model(
         network=training.network,
         tap=tap,
-        level=training.level,
-        classes=plan.case_set.classes(training.level),
+        level=training.learnt.level,
+        classes=training.learnt.classes[training.learnt.level],
+        heads=training.learnt.heads,
         attribution=attribution_settings(recipe),
         device=on.device,
     )
     # While it is tuned, a run has no test part.
     measured_parts = {part: plan.parts[part] for part in ("validation", "test") if len(plan.parts[part])}
     seen = pixels(priors and priors.real)  # the error of position that a recipe adds is for training only
-    write_evaluation(out, evaluate(model, seen, measured_parts, plan.groups, recipe.training.batch_size))
+    asked = asked_of(recipe, training.learnt, plan.case_set, plan.groups, plan.parts["train"])
+    batch_size = recipe.training.batch_size
+    _keep_what_is_said(out, recipe, training.learnt, texts)
+    write_evaluation(out, evaluate(model, seen, measured_parts, plan.groups, batch_size, asked))
     # The pixels of patients have no place in a finished run, and its checkpoint no use.
     shutil.rmtree(own_cache, ignore_errors=True)
     (out / CHECKPOINT).unlink(missing_ok=True)
@@ -235,9 +247,61 @@ def _fit(fit: Fit, out: Path, after_epoch: AfterEpoch | None) -> Fit:
     return fit
 
 
+def asked_of(
+    recipe: Recipe,
+    what: Learnt,
+    case_set: CaseSet,
+    groups: NDArray[np.str_],
+    train: NDArray[np.int64] | None = None,
+) -> Asked | None:
+    """How retrieval is measured; None for a network that does not embed.
+
+    Args:
+        recipe: of the run.
+        what: it learns.
+        case_set: the cases that are measured.
+        groups: (N,) of all its cases.
+        train: (m,) the cases that it learns from; None on another case set.
+
+    Raises:
+        DataError: if the gallery shall be the training cases, and there are none.
+    """
+    if not what.heads.embeds:
+        return None
+    if train is None and recipe.retrieval.gallery == "train":
+        raise DataError(
+            f"retrieval.gallery is 'train', but {case_set.root} is not the set that the run learnt from."
+        )
+    hierarchy = what.hierarchy
+    with_terms = hierarchy is not None and hierarchy.ontology is not None and any(hierarchy.shown)
+    known = Known(
+        ids=np.array(case_set.ids),
+        groups=groups,
+        labels=what.labels,
+        classes=what.classes,
+        kinds={name: hierarchy.under(kind)[1] for name, kind in recipe.retrieval.kinds.items()}
+        if hierarchy
+        else {},
+        distances=hierarchy and hierarchy.distances(what.level),
+        sets=of_term_sets(hierarchy.shown, hierarchy.terms) if hierarchy and with_terms else None,
+    )
+    return Asked(known, recipe.retrieval, train)
+
+
+def _keep_what_is_said(out: Path, recipe: Recipe, what: Learnt, texts: Path) -> None:
+    """Write how near what is said of the classes is, to be drawn beside how near their images are."""
+    matrices = said(what.hierarchy, recipe.language, texts) if what.heads.embeds and what.hierarchy else {}
+    if matrices:
+        write_tensors(out / LANGUAGE, {level: torch.from_numpy(of) for level, of in matrices.items()})
+
+
 def write_evaluation(out: Path, found: Evaluation) -> None:
     """Write the tables, and last the metrics, which mark a run as finished."""
     for name, table in (("predictions", found.predictions), ("localisation", found.localisation)):
         with whole_file(out / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False)
+    if found.retrieval is not None:
+        write_tensors(out / EMBEDDINGS, {part: torch.from_numpy(of) for part, of in found.embeddings.items()})
+        with whole_file(out / "retrieval.csv") as temporary:
+            found.retrieval.to_csv(temporary, index=False)
     write_json(out / METRICS, found.metrics)

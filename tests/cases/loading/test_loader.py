@@ -173,7 +173,7 @@ def test_dropping_the_last_batch(cache):
         ([0], {"sampling": "shufle"}, RecipeError, "sampling must be one of .*Did you mean 'shuffle'"),
         ([0], {"levels": ["sid"]}, DataError, "level must be one of side, quality.*Did you mean 'side'"),
         ([1], {"sampling": "balanced"}, DataError, "none of the 1 cases has a label of the level 'side'"),
-        ([1], {"sampling": "balanced", "levels": []}, RecipeError, "balanced sampling needs a label level"),
+        ([1], {"sampling": "balanced", "levels": []}, RecipeError, "sampling by class needs a label level"),
     ],
 )
 def test_wrong_settings_are_refused(cache, positions, settings, error, message):

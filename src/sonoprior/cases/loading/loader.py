@@ -1,17 +1,20 @@
 """Batches of an epoch: which cases, in which order, moved how."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sonoprior.cases.case_set import CaseSet
+from sonoprior.cases.info import DatasetInfo
 from sonoprior.core.checks import at_least, one_of, within
 from sonoprior.core.errors import DataError, RecipeError
 
 from .augment import Augmentation
 from .batch import Batch
 from .cache import Cache
+from .class_batches import ClassBatches
 from .partners import label_partners, prior_partners
 from .prefetch import prefetched
 from .raw import RawBatch, plain
@@ -32,9 +35,11 @@ class Loader:
         batch_size: cases in a batch; the last one of an epoch may be smaller.
         augment: how to augment; None for the plain images of an evaluation.
         sampling: "shuffle": every case once, in another order each epoch; "balanced": as many draws, with
-            replacement, every class of the first level equally often; "order": as in `positions`.
+            replacement, every class of the first level equally often; "order": as in `positions`; or batches
+            of whole classes of the first level (`ClassBatches`).
         seed: the run's seed.
-        levels: label levels to give; the default level where None.
+        levels: label levels to give, by name, or with the class (N,) of every case of the set where it is
+            not the set's own; the default level where None.
         drop_last: leave out a last batch that is not full.
         device: where batches are wanted; augmentation runs there.
 
@@ -50,20 +55,22 @@ class Loader:
         *,
         batch_size: int,
         augment: AugmentSpec | None = None,
-        sampling: Sampling = "shuffle",
+        sampling: Sampling | ClassBatches = "shuffle",
         seed: int = 0,
-        levels: Sequence[str] | None = None,
+        levels: Sequence[str] | Mapping[str, Positions] | None = None,
         drop_last: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
         self._cache, self._seed, self._device = cache, seed, device
         self._positions = _checked_positions(positions, len(cache.case_set))
         self._batch_size = at_least("batch_size", batch_size, 1, RecipeError)
-        self._sampling = one_of("sampling", sampling, SAMPLING, RecipeError)
+        self._sampling = sampling
+        if not isinstance(sampling, ClassBatches):
+            one_of("sampling", sampling, SAMPLING, RecipeError)
         self._whole_only = drop_last
         names = list(cache.case_set.info.levels)[:1] if levels is None else levels
-        self._labels = {level: cache.case_set.labels(level) for level in names}
-        if sampling == "balanced":
+        self._labels = dict(names) if isinstance(names, Mapping) else _own_labels(cache.case_set, names)
+        if isinstance(sampling, ClassBatches) or sampling == "balanced":
             self._check_labelled()
         if len(self) == 0:
             raise RecipeError(
@@ -74,6 +81,8 @@ class Loader:
 
     def __len__(self) -> int:
         """Batches in an epoch."""
+        if isinstance(self._sampling, ClassBatches):
+            return self._sampling.count(self._balancing(), self._batch_size)
         whole, rest = divmod(len(self._positions), self._batch_size)
         return whole + (rest > 0 and not self._whole_only)
 
@@ -89,7 +98,7 @@ class Loader:
         info, cache = self._cache.case_set.info, self._cache
         if spec.mirror == 0:
             info = info.model_copy(update={"mirror": []})
-        labels = {level: label_partners(info, level) for level in self._labels}
+        labels = {level: _mirrored(info, level, of) for level, of in self._labels.items()}
         priors = prior_partners(info, cache.groups)
         return Augmentation(spec, cache.size, self._seed, labels, priors, self._device)
 
@@ -98,6 +107,9 @@ class Loader:
             return self._positions
         if self._sampling == "shuffle":
             return shuffled(self._positions, self._seed, epoch)
+        if isinstance(self._sampling, ClassBatches):
+            drawn = self._sampling.epoch(self._balancing(), self._batch_size, self._seed, epoch)
+            return self._positions[drawn.ravel()]
         return balanced(self._positions, self._balancing(), self._seed, epoch)
 
     def _balancing(self) -> Positions:
@@ -106,10 +118,10 @@ class Loader:
 
     def _check_labelled(self) -> None:
         if not self._labels:
-            raise RecipeError("balanced sampling needs a label level, but levels is empty.")
+            raise RecipeError("sampling by class needs a label level, but levels is empty.")
         if (self._balancing() < 0).all():
             raise DataError(
-                f"balanced sampling needs labels, but none of the {len(self._positions)} cases has a label of"
+                f"sampling by class needs labels, but none of the {len(self._positions)} cases has a label of"
                 f" the level '{next(iter(self._labels))}'."
             )
 
@@ -132,6 +144,15 @@ class Loader:
 
     def _tensor(self, array: NDArray[np.generic]) -> torch.Tensor:
         return torch.from_numpy(np.asarray(array)).to(self._device)
+
+
+def _mirrored(info: DatasetInfo, level: str, labels: Positions) -> list[int]:
+    """The class of the mirrored image; what an ontology puts above the set's own levels has no sides."""
+    return label_partners(info, level) if level in info.levels else list(range(int(labels.max()) + 1))
+
+
+def _own_labels(case_set: CaseSet, levels: Sequence[str]) -> dict[str, Positions]:
+    return {level: case_set.labels(level) for level in levels}
 
 
 def _checked_positions(positions: Sequence[int] | NDArray[np.integer], cases: int) -> Positions:

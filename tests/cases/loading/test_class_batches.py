@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sonoprior.cases.loading.class_batches import class_batches, hierarchical_batches
 from sonoprior.core.errors import DataError
-from sonoprior.objectives.sampling import class_batches, hierarchical_batches
 
 LABELS = np.repeat(np.arange(6), [20, 3, 8, 8, 1, 30])
 UNKNOWN = np.concatenate([LABELS, [-1] * 50])
@@ -128,7 +128,7 @@ def test_wrong_requests_are_refused():
 
 
 def test_it_is_free_of_torch():
-    code = "import sys, sonoprior.objectives.sampling; print('torch' in sys.modules)"
+    code = "import sys, sonoprior.cases.loading.class_batches; print('torch' in sys.modules)"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         == "False\n"

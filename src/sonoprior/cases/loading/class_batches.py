@@ -6,6 +6,8 @@ again before all have come, and the same holds for the cases of a class. Everyth
 and the epoch alone.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,32 @@ from sonoprior.core.errors import DataError
 from sonoprior.core.randomness import generator
 
 Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class ClassBatches:
+    """How a loader fills its batches with whole classes.
+
+    Attributes:
+        each: k, cases a class in a batch.
+        metas: (C,), the meta-class of each class, to draw the classes of a batch from a few of these.
+        together: how many meta-classes a batch has.
+    """
+
+    each: int
+    metas: Integers | None = None
+    together: int = 0
+
+    def epoch(self, labels: Integers, batch: int, seed: int, epoch: int) -> Integers:
+        """The batches of one epoch, (batches, batch); see the two functions below."""
+        if self.metas is None:
+            return class_batches(labels, batch, self.each, seed, epoch)
+        return hierarchical_batches(labels, self.metas, batch, self.each, self.together, seed, epoch)
+
+    @staticmethod
+    def count(labels: Integers, batch: int) -> int:
+        """How many batches an epoch has."""
+        return _batches(labels, batch)
 
 
 def class_batches(labels: Integers, batch: int, each: int, seed: int, epoch: int) -> Integers:
