@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sonoprior.core.checks import one_of
 from sonoprior.core.errors import RecipeError
 
 from .base import Context, Objective, Output, Record, Term
@@ -78,17 +79,18 @@ class Clip(nn.Module):
 
 
 class ClipObjective(Objective):
-    """The recipe's objective `clip`: images against the captions of the classes in the batch.
+    """The recipe's objective `clip`: images against the captions of the classes in the batch, at one level.
 
     Args:
         settings: see `ClipSettings`.
-        context: gives what is said of the leaf classes.
+        context: gives what is said of the classes.
     """
 
     def __init__(self, settings: ClipSettings, context: Context) -> None:
         super().__init__()
-        self.level, dimension = context.embedding("clip")
+        self.level, dimension = context.embedding("clip", settings.level)
         knowledge = context.known("clip")
+        one_of("the level of clip", self.level, knowledge.classes, RecipeError)
         self.texts = knowledge.texts(self.level, dimension, trained=settings.text == "trained")
         self.loss = Clip(settings)
 

@@ -105,6 +105,7 @@ class ClipSettings(_Settings):
         triplet: its margin and selection.
         text: "frozen": the encoder is left as it is, and a linear layer brings its embeddings to the images';
             "trained": the encoder is trained with the images.
+        level: whose embedding and captions; the leaf's where none is named.
     """
 
     scale: Positive = 10.0
@@ -112,6 +113,7 @@ class ClipSettings(_Settings):
     triplet_weight: NotNegative = 1.0
     triplet: TripletSettings = TripletSettings()
     text: Literal["frozen", "trained"] = "frozen"
+    level: str | None = None
 
 
 class HierarchicalTripletSettings(_Settings):

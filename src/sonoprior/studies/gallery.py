@@ -30,7 +30,7 @@ class Looked(Protocol):
 
     @property
     def prediction(self) -> Any:
-        """With `label` and `confidence`."""
+        """With `label` and `confidence`; None for a run that only embeds."""
         ...
 
     @property
@@ -208,5 +208,7 @@ def _picture(picture: NDArray[np.uint8], caption: str, alt: str = "") -> Figure:
 
 
 def _said(looked: Looked, label: str) -> str:
+    if looked.prediction is None:
+        return ""
     sign = "✓" if looked.prediction.label == label else "✗"
     return f"{sign} {looked.prediction.label}, {100 * looked.prediction.confidence:.0f}\N{NO-BREAK SPACE}%"

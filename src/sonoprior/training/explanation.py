@@ -19,8 +19,8 @@ from .predictor import Attribution
 FREE, PIXELS = "free channels", "integrated gradients"
 _SHOWN_SIDE = 220
 _READING = (
-    "Bright is where the channels of a prior, or the free ones, speak for the prediction most; every map has"
-    " its own scale. An overlay says where the model looked, not whether it is right."
+    "Bright is where the channels of a prior, or the free ones, speak most for the prediction, or for the"
+    " embedding of a run that only embeds; every map has its own scale. An overlay says where the model looked, not whether it is right."
 )
 
 
@@ -36,7 +36,8 @@ def write_explanations(
         simulated: whether the run was trained on simulated data.
 
     Returns:
-        What `explained.json` holds: image, predicted, confidence, and the overlay files by map.
+        What `explained.json` holds: image, predicted and confidence where the run classifies, and the overlay
+        files by map.
     """
     rows: list[dict[str, Any]] = []
     shown: list[list[str | Cell | Figure]] = []
@@ -59,12 +60,8 @@ def maps_of(looked: Attribution) -> dict[str, NDArray[np.float32]]:
 
 def _row(looked: Attribution, files: Mapping[str, str]) -> dict[str, Any]:
     found = looked.prediction
-    return {
-        "image": looked.image,
-        "predicted": found.label,
-        "confidence": found.confidence,
-        "overlays": dict(files),
-    }
+    said = {} if found is None else {"predicted": found.label, "confidence": found.confidence}
+    return {"image": looked.image, **said, "overlays": dict(files)}
 
 
 def _table_row(looked: Attribution, overlays: Mapping[str, NDArray[np.uint8]]) -> list[str | Cell | Figure]:
@@ -72,7 +69,7 @@ def _table_row(looked: Attribution, overlays: Mapping[str, NDArray[np.uint8]]) -
     pictures = {"as it is": looked.picture} | dict(overlays)
     return [
         Path(looked.image).name,
-        f"{found.label} ({100 * found.confidence:.0f} %)",
+        "none: it embeds" if found is None else f"{found.label} ({100 * found.confidence:.0f} %)",
         *(
             Figure(thumbnail(picture, _SHOWN_SIDE), alt=f"{looked.image}: {name}")
             for name, picture in pictures.items()

@@ -66,7 +66,7 @@ class Attribution:
     Attributes:
         image: as in `Prediction`.
         picture: uint8 (H, W), the image itself.
-        prediction: what the run says of it.
+        prediction: what the run says of it; None for a run that only embeds.
         maps: for each prior the attribution of the channels that belong to it, float32 (H, W).
         free: the attribution of the other channels, float32 (H, W).
         pixels: the size of the Integrated Gradients of the predicted class at each pixel, float32 (H, W), if
@@ -75,7 +75,7 @@ class Attribution:
 
     image: str
     picture: Grey
-    prediction: Prediction
+    prediction: Prediction | None
     maps: Mapping[str, NDArray[np.float32]]
     free: NDArray[np.float32]
     pixels: NDArray[np.float32] | None = None
@@ -255,8 +255,12 @@ class Predictor:
         label = max(by_class, key=by_class.__getitem__)
         return Prediction(name, label, by_class[label], by_class)
 
+    def _predicted(self, name: str, outputs: torch.Tensor) -> Prediction | None:
+        if not self.model.heads.classifies:
+            return None
+        return self._prediction(name, softmax(self.model.heads.logits(outputs))[0].tolist())
+
     def _looked(self, name: str, picture: Grey, integrated: bool) -> Attribution:
-        self._check_classifies()
         settings = self.model.attribution
         seen = network_input([picture], self.recipe.data.size).to(self.model.device)
         maps = attribution_maps(
@@ -278,7 +282,7 @@ class Predictor:
         return Attribution(
             image=name,
             picture=picture,
-            prediction=self._prediction(name, softmax(self.model.heads.logits(maps.outputs))[0].tolist()),
+            prediction=self._predicted(name, maps.outputs),
             maps=dict(zip(self.priors or ["attribution"], allocated, strict=True)),
             free=in_picture(maps.free[0]),
             pixels=in_picture(
