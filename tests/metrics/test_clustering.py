@@ -3,6 +3,7 @@ import pytest
 from sklearn.metrics import normalized_mutual_info_score
 
 from sonoprior.core.errors import DataError
+from sonoprior.metrics import interval
 from sonoprior.metrics.clustering import MutualInformation, nmi
 
 
@@ -67,3 +68,19 @@ def test_mutual_information_is_not_defined_where_a_draw_leaves_one_class_or_none
     assert MutualInformation().weighted(weights, labels, clusters) == pytest.approx(
         [np.nan, np.nan, 0.0], nan_ok=True
     )
+
+
+def test_the_interval_of_mutual_information_is_around_it_though_resamples_repeat_cases():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 18, 300)
+    clusters = np.where(rng.random(300) < 0.7, labels, rng.integers(0, 18, 300))
+    groups = np.arange(300) // 3
+    found = interval(MutualInformation(), groups, labels, clusters, samples=300)
+    assert found.low < found.value < found.high
+    raw = MutualInformation().weighted(
+        np.random.default_rng(1).multinomial(100, np.full(100, 0.01), 200)[:, groups].astype(float),
+        labels,
+        clusters,
+    )
+    assert np.quantile(raw, 0.025) > found.value  # which is why
+    assert found.high - found.low == pytest.approx(np.ptp(np.quantile(raw, [0.025, 0.975])), rel=0.3)

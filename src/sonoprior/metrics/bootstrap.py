@@ -283,7 +283,19 @@ def resampled(statistic: Statistic, runs: Sequence[Sample], samples: int = 1000,
         _mean([_resampled(statistic, counts[:, place], arrays) for place, arrays in placed])
         for counts in _draws(len(names), most, samples, seed)
     ]
-    return Resampled(float(value), np.concatenate(drawn), len(names))
+    moved = _around(float(value), np.concatenate(drawn)) if _rises(statistic) else np.concatenate(drawn)
+    return Resampled(float(value), moved, len(names))
+
+
+def _rises(statistic: Statistic) -> bool:
+    """Whether a statistic says of itself that it rises where cases repeat, as every resample has them."""
+    return bool(getattr(statistic, "rises_with_repeats", False))
+
+
+def _around(value: float, drawn: Floats) -> Floats:
+    """Resamples moved so that their mean is the value: their spread is kept, their bias is not."""
+    defined = drawn[~np.isnan(drawn)]
+    return drawn + (value - defined.mean()) if len(defined) else drawn
 
 
 def _checked(run: Sample) -> tuple[Array, tuple[Array, ...]]:
