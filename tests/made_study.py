@@ -179,7 +179,7 @@ def write_run(folder: Path, case_set: CaseSet, recipe: Recipe, run: PlannedRun) 
     identity = {"variant": run.variant, "fold": run.fold, "seed": run.seed, "level": case_set.default_level}
     identity |= {
         "classes": case_set.classes(),
-        "priors": prior_names(case_set, own.data.priors),
+        "priors": prior_names(case_set, own.data.priors) if own.data.priors else [],
         "case_set": case_set.info.name,
     }
     write_json(folder / "run.json", identity | {"simulated": case_set.info.simulated})
@@ -304,6 +304,8 @@ class FakePredictor:
         corner = cv2.GaussianBlur(corner, (0, 0), 9)
         focus = FOCUS.get(identity["variant"], 0.5)
         mixed = (focus * dark + (1 - focus) * corner).astype(np.float32)
-        maps = {name: np.roll(mixed, 12 * at, 0) for at, name in enumerate(identity["priors"])}
+        maps = {
+            name: np.roll(mixed, 12 * at, 0) for at, name in enumerate(identity["priors"] or ["attribution"])
+        }
         said = CLASSES[int(image.sum()) % 3]
         return FakeLooked(FakePrediction(said, 0.8), maps, (0.5 * dark + corner).astype(np.float32))

@@ -15,7 +15,7 @@ from sonoprior.render.blocks import Block
 from sonoprior.render.markdown import write_markdown
 from sonoprior.render.page import Page
 
-from . import asked, sections
+from . import asked, embedding_sections, sections
 from .finished import FinishedRun
 from .folds_as_one import folds_as_one
 from .gallery import Load
@@ -108,6 +108,7 @@ def report_of_study(
     """The page of a study; see `study_report`."""
     recipe, some, opposed = results.recipe, results.first, sections.opposed(results)
     few = sections.side_by_side(results)
+    embedding, closer = (embedding_sections.embedding_runs(runs) for runs in (few, opposed))
     curve = recipe.study.curve
     parts = [
         Part("The question", sections.the_question(results)),
@@ -120,6 +121,7 @@ def report_of_study(
         Part("Did it look there", sections.localisation(few, some)),
         Part("Where it looked", sections.pictures(sections.aligned(few), case_set, load), images=True),
         Part("Every measure", sections.every_measure(results)),
+        *_embedding_parts(embedding, closer, results.chosen, case_set),
         Part("Class by class and how sure", sections.class_by_class(few, opposed, some)),
         Part("How training went", sections.training_curves(few, some)),
         Part("What was tried", what_was_tried(results)),
@@ -137,10 +139,12 @@ def report_of_study(
 def report_of_run(run: FinishedRun, case_set: CaseSet | None = None, load: Load | None = None) -> Report:
     """The page of a single run; see `run_report`."""
     runs = {run.variant: [run]}
+    embedding = embedding_sections.embedding_runs(runs)
     parts = [
         Part("What it can do", sections.one_run(run)),
         Part("Did it look there", sections.localisation(runs, run)),
         Part("Where it looked", sections.pictures({run.variant: run}, case_set, load), images=True),
+        *_embedding_parts(embedding, embedding, run.variant, case_set),
         Part("Class by class and how sure", sections.class_by_class(runs, runs, run)),
         Part("How training went", sections.training_curves(runs, run)),
         Part("Errors", sections.worst(runs, case_set), images=True),
@@ -148,6 +152,36 @@ def report_of_run(run: FinishedRun, case_set: CaseSet | None = None, load: Load 
     ]
     title = f"{run.recipe.name}: {run.variant}, {run.name}"
     return Report(title, run.recipe.about, run.simulated, parts)
+
+
+_AT_ONCE = 2  # the chosen variant and its reference; of a study without an answer the first ones
+
+
+def _embedding_parts(
+    runs: embedding_sections.Runs,
+    closer: embedding_sections.Runs,
+    chosen: str | None,
+    case_set: CaseSet | None,
+) -> list[Part]:
+    """What is shown of the runs that embed; nothing where none does.
+
+    Args:
+        runs: the variants that are shown side by side.
+        closer: those of them that are looked at more closely.
+        chosen: the variant of the answer.
+        case_set: where the images come from.
+    """
+    if not runs:
+        return []
+    each = dict(list(sections.aligned(closer).items())[:_AT_ONCE]) if closer else {}
+    return [
+        Part("How wrong the nearest cases are", embedding_sections.how_wrong_section(runs, closer, case_set)),
+        Part(
+            "How alike the classes are", embedding_sections.class_similarity_section(sections.aligned(runs))
+        ),
+        Part("A map of the cases", embedding_sections.map_section(each)),
+        Part("What is found", embedding_sections.found_section(each, chosen, case_set), images=True),
+    ]
 
 
 def _printed_as(number: str) -> str:
