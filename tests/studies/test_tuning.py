@@ -6,15 +6,18 @@ import pandas as pd
 import pytest
 import yaml
 
+from measured_embeddings import EMBEDDING
 from sonoprior.cases import CaseSet
 from sonoprior.core.errors import FolderError, RecipeError
+from sonoprior.core.folder import stamp
 from sonoprior.studies.layout import TRIED, planned_trials
 from sonoprior.studies.refit import run_refit
 from sonoprior.studies.results import StudyResults
 from sonoprior.studies.study import run_study
 from sonoprior.studies.tuning import CHOSEN, Tuning, read_chosen, run_tuning
 from sonoprior.training.predictor import load
-from sonoprior.training.recipe_file import load_recipe
+from sonoprior.training.recipe import Recipe
+from sonoprior.training.recipe_file import load_recipe, write_recipe
 from sonoprior.training.run import METRICS, is_finished
 from tiny import TINY, write_blobs
 
@@ -217,3 +220,21 @@ def test_a_recipe_without_a_grid_or_one_that_was_tuned_is_refused(tiny_recipe, t
         run_tuning(load_recipe(tiny_recipe), case_set, tmp_path / "out")
     with pytest.raises(RecipeError, match="tiny has been tuned already"):
         run_tuning(load_recipe(tuned / CHOSEN), case_set, tmp_path / "out")
+
+
+def test_of_embeddings_the_nearer_errors_are_chosen(tmp_path):
+    tune = {"metric": "how_wrong.finding", "budget": 2, "grid": {"model.dropout": [0, 0.1]}}
+    recipe = Recipe.model_validate(EMBEDDING | {"tune": tune})
+    out = tmp_path / "tuning"
+    out.mkdir()
+    stamp(out, "tuning", 1)
+    write_recipe(out / "recipe.yaml", recipe)
+    for run in planned_trials(recipe):
+        run.folder(out).mkdir(parents=True)
+        found = {
+            "validation": {
+                "how_wrong.finding": {"value": [0.5, 0.3][run.setting] + 0.4 * run.fold * run.setting}
+            }
+        }
+        (run.folder(out) / METRICS).write_text(json.dumps(found))
+    assert [one.chosen for one in Tuning.read(out).trials] == [[1, 0], [1, 0]]

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sonoprior.core.checks import listed
 from sonoprior.core.errors import FolderError
 from sonoprior.core.folder import require, whole_file, write_json
 from sonoprior.metrics import SCALARS, Interval, Pair, Sample, averaged, paired_difference
 from sonoprior.training.recipe import Recipe
-from sonoprior.training.recipe_file import load_recipe
+from sonoprior.training.recipe_file import load_recipe, take_variant
 
 from .finished import FinishedRun, Predictions, is_finished
 from .layout import FORMAT, KIND, RECIPE, planned_runs
@@ -62,16 +63,23 @@ class EnsembleOutcome:
         }
 
 
-def refuse_folds_that_share_no_test_part(recipe: Recipe) -> None:
+def refuse_what_has_no_ensemble(recipe: Recipe) -> None:
     """Say before training that no ensemble can be made.
 
     Raises:
-        FolderError: if the protocol has one fold, or gives every fold its own test cases.
+        FolderError: if the protocol has one fold, or gives every fold its own test cases, or if a variant
+            gives no class probabilities.
     """
     if recipe.split.protocol != "fixed_test":
         raise FolderError(
             "an ensemble averages folds that share their test part, as those of the protocol fixed_test do,"
             f" but the protocol of {recipe.name} is {recipe.split.protocol}; leave --ensemble away."
+        )
+    silent = [name for name in recipe.study.variants if not take_variant(recipe, name).classifies]
+    if silent:
+        raise FolderError(
+            f"an ensemble averages class probabilities, but {listed(silent)} of {recipe.name} embeds without"
+            " a classifier; leave --ensemble away, or set model.embedding.logits."
         )
 
 
@@ -86,7 +94,7 @@ def write_ensemble(study: Path) -> list[EnsembleOutcome]:
     """
     require(study, KIND, FORMAT)
     recipe = load_recipe(study / RECIPE)
-    refuse_folds_that_share_no_test_part(recipe)
+    refuse_what_has_no_ensemble(recipe)
     outcomes = _outcomes(recipe, _ensembles(study, recipe))
     with whole_file(study / TABLE) as temporary:
         pd.DataFrame([one.row() for one in outcomes]).to_csv(temporary, index=False)

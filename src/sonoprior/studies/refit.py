@@ -6,7 +6,7 @@ from pathlib import Path
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.core.folder import whole_file
 
-from .ensemble import refuse_folds_that_share_no_test_part
+from .ensemble import refuse_what_has_no_ensemble
 from .layout import TRIED
 from .runs import Machines, train_runs
 from .study import STUDY
@@ -40,7 +40,7 @@ def run_refit(
     """
     recipe = read_chosen(tuned, case_set, seeds)
     if ensemble:
-        refuse_folds_that_share_no_test_part(recipe)
+        refuse_what_has_no_ensemble(recipe)
     failed = train_runs(STUDY, recipe, case_set, out, on or Machines())
     with whole_file(out / TRIED) as temporary:
         shutil.copyfile(tuned / TRIED, temporary)

@@ -133,8 +133,10 @@ def _by_kind(results: StudyResults) -> Blocks:
 
 
 def localisation(runs: Runs, some: FinishedRun) -> Blocks:
-    """Did it look there: by class and variant; nothing where it was not measured."""
+    """Did it look there: by class and variant; nothing for embeddings that were never asked."""
     measures = [measure for measure in available(runs) if measure.name == "inside"]
+    if not measures and some.embeds and not some.priors:
+        return []
     if not measures:
         return [Paragraph("Not measured: no test case has an outline that is drawn and not empty.")]
     classes = figures.outlined_classes(runs, some.classes)

@@ -219,8 +219,9 @@ def conditions_table(recipe: Recipe, published: PublishedTable) -> Table:
     guidance, split = recipe.guidance, recipe.split
     folds = f", {split.count} folds" if split.count > 1 else ""
     form = "no guidance" if guidance is None else getattr(guidance.settings, "reduction", NOTHING)
+    of_alpha = [["form of alpha", published.alpha or NOTHING, str(form)]]
     rows = [
-        ["form of alpha", published.alpha or NOTHING, str(form)],
+        *(of_alpha if published.alpha or guidance is not None else []),
         ["weights to start from", published.weights or NOTHING, recipe.model.weights],
         [
             "split and runs",
