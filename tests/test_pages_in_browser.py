@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from made_embedding import write_embedding_study, write_views
 from made_study import FULL, SMALL, FakePredictor, write_cases, write_study, write_tried
 from sonoprior.cases import CaseSet
 from sonoprior.cases.audit import audit, write_audit
@@ -44,11 +45,15 @@ def pages(tmp_path_factory):
     write_tried(everything, FULL)
     run = next((study / "runs").glob("alpha-10/*"))
     write_audit(folder / "audit", case_set, audit(case_set))
+    views = CaseSet.open(write_views(folder / "views", 36))
+    embedding = write_embedding_study(folder / "embedding", views)
+    embedded = next((embedding / "runs").glob("guided/*"))
     return {
         "audit": folder / "audit" / "audit.html",
         "study": study_report(StudyResults.read(study), case_set, load=FakePredictor),
         "everything": study_report(StudyResults.read(everything, case_set), case_set, load=FakePredictor),
         "run": run_report(run, folder / "run.html", case_set, load=FakePredictor),
+        "embedding": run_report(embedded, folder / "embedding.html", views, load=FakePredictor),
     }
 
 
@@ -66,7 +71,7 @@ def opened(browser, pages, request):
     context.close()
 
 
-EVERY = pytest.mark.parametrize("opened", ["audit", "study", "everything", "run"], indirect=True)
+EVERY = pytest.mark.parametrize("opened", ["audit", "study", "everything", "run", "embedding"], indirect=True)
 
 
 @EVERY
