@@ -99,7 +99,7 @@ def test_the_page_has_what_embeddings_have_and_nothing_of_probabilities(study, c
     results = StudyResults.read(study)
     page = study_report(results, None, tmp_path / "report.html")
     text = page.with_suffix(".md").read_text()
-    for said in ("NMI (finding), %", "error distance (finding)", "91.44"):
+    for said in ("NMI (finding), %", "error distance (finding)", "91.44", "Retrieval: a case that could"):
         assert said in text
     assert "of the nearest case's class, where it is wrong" in text
     for said in ("Class by class and how sure", "accuracy", "calibration error", "## Errors", "look there"):

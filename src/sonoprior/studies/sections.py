@@ -277,7 +277,7 @@ def how_it_was_made(results: StudyResults, case_set: CaseSet | None) -> Blocks:
     """Statistics, the command, versions and the recipe."""
     again = Paragraph("These commands train what is missing and write this page again:")
     return [
-        *(Paragraph(text) for text in statistics(results.recipe.split.protocol)),
+        *(Paragraph(text) for text in statistics(results.recipe.split.protocol, results.first.embeds)),
         again,
         Code("\n".join(commands(results, case_set))),
         *recipe_and_versions(results.first, as_yaml(results.recipe)),

@@ -26,10 +26,22 @@ _SEVERAL = (
     "Several comparisons: p-values are corrected after Holm (1979), separately for what the study asks, for"
     " its controls, and for the points of its curve. Intervals, and the other measures, are not corrected."
 )
+_RETRIEVAL = (
+    "Retrieval: a case that could find no other of its class counts in no measure at that level. The"
+    " bootstrap draws queries anew; what they search stays. NMI is that of the classes and as many clusters"
+    " of k-means; since cases that repeat raise it, its resamples are moved so that their mean is the number"
+    " itself."
+)
 
 
-def statistics(protocol: str) -> list[str]:
-    """A paragraph each: runs, other patients, other training sets, several comparisons."""
+def statistics(protocol: str, embeds: bool = False) -> list[str]:
+    """A paragraph each: runs, other patients, other training sets, several comparisons, and retrieval."""
     shared = _SHARED if protocol == "fixed_test" else ""
     unseen = _UNSEEN if protocol == "open_set" else ""
-    return [_RUNS, f"{_PATIENTS}{unseen}", f"{_TRAINING_SETS}{shared}", _SEVERAL]
+    return [
+        _RUNS,
+        f"{_PATIENTS}{unseen}",
+        f"{_TRAINING_SETS}{shared}",
+        _SEVERAL,
+        *([_RETRIEVAL] if embeds else []),
+    ]
