@@ -1,4 +1,4 @@
-"""The smallest case sets on which every recipe trains: lesions, simulated exams, and faces as in RAF-DB."""
+"""The smallest case sets on which every recipe trains: lesions, simulated exams, faces, birds."""
 
 from pathlib import Path
 
@@ -11,6 +11,11 @@ from sonoprior.cases import CaseSet
 from sonoprior.cases.phantom import Confounder, make_phantom
 
 _LIST = Path("EmoLabel", "list_patition_label.txt")
+_BIRDS = {  # two genera in each half of two families, so that an open set has a hierarchy on both sides
+    1: "Black_footed_Albatross", 2: "Laysan_Albatross", 3: "Sooty_Albatross", 5: "Crested_Auklet",
+    6: "Least_Auklet", 8: "Rhinoceros_Auklet", 14: "Indigo_Bunting", 15: "Lazuli_Bunting", 17: "Cardinal",
+    29: "American_Crow", 30: "Fish_Crow", 73: "Blue_Jay",
+}  # fmt: skip
 _MEAN_FACE = {  # the middles of the parts, as shares of the face's box, with their numbers in the 68 points
     "jaw": (range(1, 18), (0.5, 0.9)),
     "left brow": (range(18, 23), (0.3, 0.25)),
@@ -34,6 +39,12 @@ def made_exams(folder: Path) -> CaseSet:
     return make_phantom(folder, jobs=1, confounder=confounder, **settings)
 
 
+def made_views(folder: Path) -> CaseSet:
+    """Simulated exams of as many patients as it takes to have every view in every part."""
+    settings = {"patients": 40, "frames": 520, "size": 64, "outline_fraction": 1.0, "unlabelled": 0.0}
+    return make_phantom(folder, jobs=1, **settings)
+
+
 def made_faces(folder: Path, form: str = "aligned") -> CaseSet:
     """Faces of seven expressions in a made RAF-DB tree, through its importer."""
     root, random = folder / "tree" / "basic", np.random.default_rng(0)
@@ -50,6 +61,30 @@ def made_faces(folder: Path, form: str = "aligned") -> CaseSet:
     _written(root / _LIST, "".join(f"{name}.jpg {number % 7 + 1}\n" for number, name in enumerate(names)))
     landmarks = _written(folder / "tree" / "landmarks.csv", "\n".join(rows) + "\n")
     return run("rafdb", root, folder / form, form=form, landmarks=landmarks)[1]
+
+
+def made_birds(folder: Path, each: int = 20) -> CaseSet:
+    """Twelve species in a made CUB-200-2011 tree, imported; a species is a grey level and a stripe."""
+    root, random = folder / "tree" / "CUB_200_2011", np.random.default_rng(0)
+    classes = [f"{number:03}.{name}" for number, name in _BIRDS.items()]
+    names = [f"{name}/{name[4:]}_{number:04}.jpg" for name in classes for number in range(each)]
+    label_of = [1 + at // each for at in range(len(names))]
+    for name, label in zip(names, label_of, strict=True):
+        path = root / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = random.normal(40 + 12 * label, 15, (80, 96, 3))
+        pixels[5 * label : 5 * label + 6] += 80
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=95)
+    lists = {
+        "images.txt": names,
+        "image_class_labels.txt": label_of,
+        "train_test_split.txt": [at % 2 for at in range(len(names))],
+        "bounding_boxes.txt": ["8.0 6.0 80.0 70.0"] * len(names),
+        "classes.txt": classes,
+    }
+    for file, rows in lists.items():
+        _written(root / file, "".join(f"{number} {row}\n" for number, row in enumerate(rows, start=1)))
+    return run("cub", root, folder / "birds")[1]
 
 
 def _face(random: np.random.Generator, expression: int) -> tuple[np.ndarray, np.ndarray]:

@@ -102,7 +102,7 @@ def write_views(folder: Path, cases: int = 60, metas: bool = True) -> Path:
 EMBEDDING = {
     "format": 1,
     "name": "tiny-embedding",
-    "data": {"size": 32},
+    "data": {"level": "view", "size": 32},
     "model": {"backbone": "test_resnet", "tap": "stage2", "embedding": {"dimension": 8}},
     "hierarchy": {"levels": ["view", "meta"], "ontology": "early_pregnancy"},
     "objectives": {"similarity": {"type": "semantic_abstraction", "alphas": [1, 0.5]}},

@@ -265,7 +265,7 @@ def test_a_training_part_with_one_class_of_a_level_trains_the_others(views, tmp_
         ({"training__monitor": "accuracy"}, "training.monitor must be one of recall@1.view"),
         ({"study__primary": "recall@1.genus"}, "study.primary must be one of .*recall@1.view"),
         ({"training__batch_size": 10}, "must be a multiple of cases_per_class"),
-        ({"data__level": "meta"}, "must come first everywhere, but got data.level: meta"),
+        ({"data__level": "meta"}, "must begin with the level that is learnt, data.level .meta., but got"),
         ({"split": {"protocol": "open_set"}, "model__embedding__logits": True}, "a classifier cannot name"),
     ],
 )

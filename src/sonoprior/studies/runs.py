@@ -115,10 +115,11 @@ def create(kind: Kind, recipe: Recipe, case_set: CaseSet, out: Path) -> None:
     with whole_folder(out) as building:
         groups = case_groups(recipe.split, case_set, building / "cache")
         for settings in variants:  # what one of them cannot have is said now, not when its turn has come
-            for fold, parts in enumerate(plan_parts(settings.split, settings.data, case_set, groups)):
+            own = plan_parts(settings.split, settings.data, case_set, groups, classifies=settings.classifies)
+            for fold, parts in enumerate(own):
                 check_guided(settings, case_set, parts["train"], fold)
         whole = recipe.split.model_copy(update={"label_fraction": 1.0})
-        folds = plan_parts(whole, recipe.data, case_set, groups)
+        folds = plan_parts(whole, recipe.data, case_set, groups, classifies=recipe.classifies)
         write_splits(building / SPLITS, case_set, groups, folds if kind.tested else _without_test(folds))
         write_recipe(building / RECIPE, recipe)
         stamp(building, kind.name, kind.format)

@@ -97,9 +97,7 @@ def level_of(recipe: Recipe, case_set: CaseSet) -> str:
         RecipeError: if the case set has no such level.
         DataError: if it has fewer than two classes there.
     """
-    first = recipe.hierarchy.levels[0] if recipe.hierarchy else None
-    embedded = recipe.model.embedding and recipe.model.embedding.levels
-    level = recipe.data.level or first or (embedded[0] if embedded else None) or case_set.default_level
+    level = recipe.data.level or case_set.default_level
     if level not in case_set.info.levels:
         raise RecipeError(
             f"data.level must be one of {listed(case_set.info.levels)}, the levels of {case_set.root},"

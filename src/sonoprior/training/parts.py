@@ -50,9 +50,21 @@ def case_groups(
 
 
 def plan_parts(
-    split: SplitSettings, data: DataSettings, case_set: CaseSet, groups: NDArray[np.str_]
+    split: SplitSettings,
+    data: DataSettings,
+    case_set: CaseSet,
+    groups: NDArray[np.str_],
+    *,
+    classifies: bool = True,
 ) -> list[Parts]:
     """The parts of every fold, by position in the case set; the same for every variant and seed.
+
+    Args:
+        split: the protocol.
+        data: names the level.
+        case_set: the cases.
+        groups: (N,) what no split may cut.
+        classifies: whether the network names classes: then what is measured must have been trained with.
 
     Raises:
         DataError: if the cases cannot be split this way, or a part would be empty.
@@ -64,8 +76,9 @@ def plan_parts(
         said = error.about(f"the class '{cases.names([error.kind])}'")
         raise DataError(f"{split.protocol}: {said}") from error
     folds = [labelled_part(split, data, case_set, groups, fold) for fold in whole]
-    # In an open set the classes of the test part are unseen on purpose.
+    # In an open set the classes of the test part are unseen on purpose; an embedding finds unseen ones anyway.
     seen = ("validation",) if split.protocol == "open_set" else ("validation", "test")
+    seen = seen if classifies else ()
     return [_checked(dict(fold), cases, seen) for fold in folds]
 
 

@@ -33,8 +33,7 @@ class DataSettings(RecipePart):
     """What is read of a case set.
 
     Attributes:
-        level: the level of labels that is learnt; the hierarchy's first if none is named, and else the first
-            of the case set.
+        level: the level of labels that is learnt; the first of the case set if none is named.
         size: side of the square that the network sees, in pixels.
         priors: where the spatial priors come from; none for a run without.
     """
@@ -245,22 +244,24 @@ class Recipe(RecipePart):
     @model_validator(mode="after")
     def _one_leaf(self) -> "Recipe":
         named = {
-            "data.level": self.data.level,
             "hierarchy.levels": self.hierarchy and self.hierarchy.levels[0],
             "model.embedding.levels": self._embedded and self._embedded[0],
         }
-        leaves = {key: level for key, level in named.items() if level is not None}
-        if len(set(leaves.values())) > 1:
-            raise ValueError(
-                "the level that is learnt must come first everywhere, but got "
-                + ", ".join(f"{key}: {level}" for key, level in leaves.items())
-            )
+        for key, first in named.items():
+            if first is not None and first != self.data.level:
+                raise ValueError(
+                    f"{key} must begin with the level that is learnt, data.level ({self.data.level}), but got"
+                    f" '{first}'"
+                )
         return self
 
     @model_validator(mode="after")
     def _metrics_are_measured(self) -> "Recipe":
         """Whether every metric named is one that these runs have; of levels only where they are named."""
         levels = [*(self.embedded_levels or ()), *self.retrieval.also]
+        for kind in self.retrieval.kinds:
+            if kind in levels:
+                raise ValueError(f"retrieval.kinds must not be called like a level, but got '{kind}'")
         if self.model.embedding and not self.embedded_levels:
             return self  # the case set names the level
         known = metric_names(

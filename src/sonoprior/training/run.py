@@ -71,7 +71,7 @@ def plan_run(recipe: Recipe, case_set: CaseSet, variant: str, fold: int = 0, see
     at_least("seed", seed, 0, RecipeError)
     level_of(recipe, case_set)
     groups = case_groups(recipe.split, case_set)
-    folds = plan_parts(recipe.split, recipe.data, case_set, groups)
+    folds = plan_parts(recipe.split, recipe.data, case_set, groups, classifies=recipe.classifies)
     return Plan(recipe, case_set, folds[fold], groups, variant, fold, seed)
 
 
