@@ -50,7 +50,7 @@ def sets(tmp_path_factory):
 
 
 def family_of(recipe: str) -> str:
-    """Which set a recipe trains on; one that compares views needs more patients, or the rare ones are missing."""
+    """Which set a recipe trains on; where views are compared, more patients, or the rare ones are missing."""
     family = recipe.partition("-")[0]
     return "views" if family == "phantom" and load_recipe(recipe).model.embedding else family
 

@@ -109,14 +109,14 @@ def test_a_run_embeds_images_and_names_no_class(embedded, views):
 
 
 def test_a_run_that_was_stopped_ends_with_the_same_embeddings(embedded, views, tmp_path):
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop(_):
-        raise Stopped
+        raise StoppedError
 
     on = Computing(choose_device("cpu"))
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         train_run(embedded.plan, tmp_path / "run", on, after_epoch=stop)
     train_run(embedded.plan, tmp_path / "run", on, resume=True)
     for name in ("weights.safetensors", "embeddings.safetensors", "retrieval.csv"):

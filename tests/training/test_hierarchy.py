@@ -68,7 +68,7 @@ def test_with_an_ontology_cousins_are_nearer_than_strangers(views):
 @pytest.mark.parametrize("measure", ["resnik", "lin", "shortest_path"])
 def test_every_measure_ends_at_one(views, measure):
     near = read(views, ontology="early_pregnancy", measure=measure).similarity("view")
-    assert 0 <= near.min()
+    assert near.min() >= 0
     assert near.max() <= 1
 
 
@@ -105,16 +105,19 @@ def test_a_class_that_is_not_in_the_ontology(tmp_path):
     with pytest.raises(OntologyError, match=r"uterusses.*Did you mean 'longitudinal view of the uterus'"):
         read(case_set, ("view",), ontology="early_pregnancy")
     terms = {"longitudinal view of the uterusses": "longitudinal view of the uterus"}
-    assert read(case_set, ("view",), ontology="early_pregnancy", terms=terms).similarity("view").shape == (2, 2)
+    assert read(case_set, ("view",), ontology="early_pregnancy", terms=terms).similarity("view").shape == (
+        2,
+        2,
+    )
 
 
 def test_a_leaf_without_a_class_above_or_with_two(tmp_path):
     levels = {"view": ["a", "b"], "meta": ["x", "y"]}
     lone = made(tmp_path / "lone", [{"view": "a", "meta": "x"}, {"view": "b"}], levels)
-    with pytest.raises(DataError, match="the class 'b' must have one class at the level 'meta', .* have none"):
+    with pytest.raises(DataError, match=r"the class 'b' must have one class .* have none"):
         read(lone)
     rows = [{"view": "a", "meta": "x"}, {"view": "a", "meta": "y"}, {"view": "b", "meta": "y"}]
-    with pytest.raises(DataError, match="the class 'a' must have one class at the level 'meta', .* have x, y"):
+    with pytest.raises(DataError, match=r"the class 'a' must have one class .* have x, y"):
         read(made(tmp_path / "two", rows, levels))
 
 
@@ -126,11 +129,11 @@ def test_a_level_where_all_share_one_class(tmp_path):
 
 
 def test_levels_that_do_not_exist(views):
-    with pytest.raises(RecipeError, match="must be levels of .* but got 'mata'. Did you mean 'meta'"):
+    with pytest.raises(RecipeError, match=r"must be levels of .* but got 'mata'. Did you mean 'meta'"):
         read(views, ("view", "mata"))
     with pytest.raises(RecipeError, match=r"a class in hierarchy.terms must be one of"):
         read(views, terms={"no view": "x"})
-    with pytest.raises(RecipeError, match="needs an ontology, but hierarchy.ontology is not set"):
+    with pytest.raises(RecipeError, match=r"needs an ontology, but hierarchy.ontology is not set"):
         read(views).similarity("view")
     with pytest.raises(ValidationError, match="levels must be different"):
         HierarchySettings(levels=("view", "view"))

@@ -72,7 +72,7 @@ class Guidance:
 
 
 class Knowledge(Protocol):
-    """What is known beside the images: the hierarchy of the classes, what is said of them, what cases show."""
+    """What is known beside the images: the hierarchy of the classes, what is said of them, what is shown."""
 
     @property
     def classes(self) -> Mapping[str, Sequence[str]]:

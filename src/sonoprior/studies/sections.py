@@ -150,8 +150,8 @@ def localisation(runs: Runs, some: FinishedRun) -> Blocks:
 
 
 def pictures(runs: Mapping[str, FinishedRun], case_set: CaseSet | None, load: Load | None) -> Blocks:
-    """Overlays of one run a variant, side by side; of classifiers, whose maps are of what they said."""
-    runs = {name: run for name, run in runs.items() if run.classifies}
+    """Overlays of one run a variant, side by side; of what only embeds, where there are priors."""
+    runs = {name: run for name, run in runs.items() if run.classifies or run.priors}
     if not runs:
         return []
     if case_set is None:

@@ -20,7 +20,8 @@ FREE, PIXELS = "free channels", "integrated gradients"
 _SHOWN_SIDE = 220
 _READING = (
     "Bright is where the channels of a prior, or the free ones, speak most for the prediction, or for the"
-    " embedding of a run that only embeds; every map has its own scale. An overlay says where the model looked, not whether it is right."
+    " embedding of a run that only embeds; every map has its own scale. An overlay says where the model"
+    " looked, not whether it is right."
 )
 
 

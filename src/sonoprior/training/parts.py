@@ -76,7 +76,7 @@ def plan_parts(
         said = error.about(f"the class '{cases.names([error.kind])}'")
         raise DataError(f"{split.protocol}: {said}") from error
     folds = [labelled_part(split, data, case_set, groups, fold) for fold in whole]
-    # In an open set the classes of the test part are unseen on purpose; an embedding finds unseen ones anyway.
+    # In an open set the test classes are unseen on purpose; an embedding finds unseen ones anyway.
     seen = ("validation",) if split.protocol == "open_set" else ("validation", "test")
     seen = seen if classifies else ()
     return [_checked(dict(fold), cases, seen) for fold in folds]
