@@ -49,5 +49,10 @@ def explain(
     if json:
         print_json({"out": str(out), "images": rows})
         return
-    table = [(row["image"], row["predicted"], f"{row['confidence']:.3f}") for row in rows]
-    print_table(f"overlays in {out / 'index.html'}", ["image", "predicted", "confidence"], table)
+    columns = [name for name in ("image", "predicted", "confidence") if all(name in row for row in rows)]
+    table = [[_cell(row[name]) for name in columns] for row in rows]
+    print_table(f"overlays in {out / 'index.html'}", columns, table)
+
+
+def _cell(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -42,6 +42,7 @@ COMMANDS = (
     (app, "evaluate", "evaluate:evaluate", "Measure a run."),
     (app, "predict", "predict:predict", "Label images with a run."),
     (app, "explain", "explain:explain", "Draw where a run looks in images."),
+    (app, "similar", "similar:similar", "Find the known cases that lie nearest to images."),
     (app, "compare", "compare:compare", "Compare two runs on the cases they share."),
     (app, "doctor", "doctor:doctor", "Say what is installed and what is used."),
 )

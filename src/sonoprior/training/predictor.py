@@ -182,8 +182,8 @@ class Predictor:
     def _check_classifies(self) -> None:
         if not self.model.heads.classifies:
             raise RecipeError(
-                f"{self.folder} was trained to embed and names no class; ask it for `embed`, and look which"
-                " known cases lie nearest."
+                f"{self.folder} was trained to embed and names no class; ask which known cases lie nearest,"
+                " with `sonoprior similar` or `embed`."
             )
 
     def parts_of(self, case_set: CaseSet) -> dict[str, NDArray[np.int64]]:
