@@ -16,6 +16,7 @@ from sonoprior.cases import CaseSet
 from sonoprior.core.errors import FolderError, MissingExtraError, SonopriorError
 from sonoprior.studies.cluster import Cluster
 from sonoprior.studies.layout import planned_runs
+from sonoprior.studies.runs import Machines
 from sonoprior.studies.study import run_study
 from sonoprior.training.recipe_file import load_recipe
 from sonoprior.training.run import CHECKPOINT, WEIGHTS, is_finished
@@ -156,7 +157,7 @@ def test_the_runs_of_a_worker_that_is_killed_in_mid_run_are_taken_up_by_others(l
 
     killer = Thread(target=kill_one_that_is_in_mid_run)
     killer.start()
-    assert run_study(recipe, case_set, out, cluster=local.scheduler_address) == {}
+    assert run_study(recipe, case_set, out, Machines(cluster=local.scheduler_address)) == {}
     killer.join()
     assert killed
     assert all(is_finished(run.folder(out)) for run in planned_runs(recipe))

@@ -13,7 +13,7 @@ from sonoprior.cases import CaseSet
 from sonoprior.core.errors import DataError, FolderError, ModelError, SonopriorError
 from sonoprior.studies.layout import planned_runs
 from sonoprior.studies.lock import only_trainer
-from sonoprior.studies.runs import PRELOAD, take_up
+from sonoprior.studies.runs import PRELOAD, Machines, take_up
 from sonoprior.studies.study import STUDY, run_study
 from sonoprior.studies.workers import work_through
 from sonoprior.training.parts import read_parts
@@ -107,7 +107,7 @@ def test_a_study_grows_by_seeds_and_keeps_what_is_finished(study, recipe_path, c
     shutil.rmtree(out / "runs" / "guided" / "fold0-seed0")
     changes = [*SMALL, "study.seeds=2"]
     recipe = load_recipe(recipe_path, changes=changes)
-    assert run_study(recipe, case_set, out, jobs=2) == {}
+    assert run_study(recipe, case_set, out, Machines(jobs=2)) == {}
     assert all(is_finished(run.folder(out)) for run in planned_runs(recipe))
     assert kept.stat().st_mtime_ns == before
 
@@ -233,7 +233,7 @@ def test_what_cannot_work_is_said_before_anything_is_written(
 
 def test_no_jobs(recipe_path, case_set, tmp_path):
     with pytest.raises(SonopriorError, match="the number of jobs must be at least 1, but got 0"):
-        run_study(load_recipe(recipe_path), case_set, tmp_path / "study", jobs=0)
+        run_study(load_recipe(recipe_path), case_set, tmp_path / "study", Machines(jobs=0))
 
 
 COMMANDS = "import sys; from sonoprior.cli.main import main; main(sys.argv[1:])"

@@ -51,7 +51,7 @@ def refit(  # noqa: PLR0913 (each is an option)
     from sonoprior.studies.runs import Machines
 
     case_set, on = CaseSet.open(data), Machines(jobs, device, cluster)
-    failed = carry_out(out, lambda: run_refit(tuned, case_set, out, seeds=seeds, ensemble=ensemble, on=on))
+    failed = carry_out(out, lambda: run_refit(tuned, case_set, out, on, seeds=seeds, ensemble=ensemble))
     if ensemble:
         write_ensemble(out)
         print(f"ensemble of the folds: {out / TABLE}", file=sys.stderr)

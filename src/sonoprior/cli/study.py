@@ -58,15 +58,14 @@ def study(  # noqa: PLR0913 (each is an option)
         Print JSON instead of a table.
     """
     from sonoprior.cases import CaseSet
+    from sonoprior.studies.runs import Machines
     from sonoprior.studies.study import run_study
     from sonoprior.training.recipe_file import load_recipe
 
     wanted = [*(changes or []), *([] if seeds is None else [f"study.seeds={seeds}"])]
     settings = load_recipe(recipe, quick=quick, changes=wanted)
     case_set = CaseSet.open(data)
-    failed = carry_out(
-        out, lambda: run_study(settings, case_set, out, jobs=jobs, device=device, cluster=cluster)
-    )
+    failed = carry_out(out, lambda: run_study(settings, case_set, out, Machines(jobs, device, cluster)))
     show_study(out, case_set, failed, json)
     return SOME_FAILED if failed else 0
 

@@ -51,15 +51,14 @@ def tune(  # noqa: PLR0913 (each is an option)
         Print JSON instead of a line a variant.
     """
     from sonoprior.cases import CaseSet
+    from sonoprior.studies.runs import Machines
     from sonoprior.studies.tuning import CHOSEN, Tuning, run_tuning
     from sonoprior.training.recipe_file import load_recipe
 
     wanted = [*(changes or []), *([] if seeds is None else [f"tune.seeds={seeds}"])]
     settings = load_recipe(recipe, quick=quick, changes=wanted)
     case_set = CaseSet.open(data)
-    failed = carry_out(
-        out, lambda: run_tuning(settings, case_set, out, jobs=jobs, device=device, cluster=cluster)
-    )
+    failed = carry_out(out, lambda: run_tuning(settings, case_set, out, Machines(jobs, device, cluster)))
     tuning = Tuning.read(out)
     tuning.write()
     if json:

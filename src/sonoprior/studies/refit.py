@@ -17,10 +17,10 @@ def run_refit(
     tuned: Path,
     case_set: CaseSet,
     out: Path,
+    on: Machines | None = None,
     *,
     seeds: int | None = None,
     ensemble: bool = False,
-    on: Machines | None = None,
 ) -> dict[str, str]:
     """Train every run of the study that a tuning chose which is not finished yet.
 
@@ -28,9 +28,9 @@ def run_refit(
         tuned: a finished tuning.
         case_set: the cases that were tuned on.
         out: the study folder.
+        on: where to train; here, if not given.
         seeds: runs of each variant and fold; as many as the recipe says, if not given.
         ensemble: whether the folds will be averaged; refused at once where they cannot be.
-        on: where to train; here, if not given.
 
     Returns:
         The names of the runs that failed, each with its error. The others are finished.

@@ -26,14 +26,13 @@ def run_study(
     recipe: Recipe,
     case_set: CaseSet,
     out: Path,
-    *,
-    jobs: int = 1,
-    device: str = "auto",
-    cluster: str | None = None,
+    on: Machines | None = None,
 ) -> dict[str, str]:
-    """Train every run of a study that is not finished yet; arguments and errors as in `train_runs`.
+    """Train every run of a study that is not finished yet, here if `on` is not given.
+
+    Arguments and errors as in `train_runs`.
 
     Returns:
         The names of the runs that failed, each with its error. The others are finished.
     """
-    return train_runs(STUDY, recipe, case_set, out, Machines(jobs, device, cluster))
+    return train_runs(STUDY, recipe, case_set, out, on or Machines())

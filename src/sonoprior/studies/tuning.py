@@ -54,12 +54,11 @@ def run_tuning(
     recipe: Recipe,
     case_set: CaseSet,
     out: Path,
-    *,
-    jobs: int = 1,
-    device: str = "auto",
-    cluster: str | None = None,
+    on: Machines | None = None,
 ) -> dict[str, str]:
-    """Train every trial of a tuning that is not finished yet; arguments and errors as in `train_runs`.
+    """Train every trial of a tuning that is not finished yet, here if `on` is not given.
+
+    Arguments and errors as in `train_runs`.
 
     Returns:
         The names of the runs that failed, each with its error. The others are finished.
@@ -73,7 +72,7 @@ def run_tuning(
             f"{recipe.name} has been tuned already: its key study.chosen is not empty; tune the recipe that"
             " it came from, or empty that key."
         )
-    return train_runs(TUNED, recipe, case_set, out, Machines(jobs, device, cluster))
+    return train_runs(TUNED, recipe, case_set, out, on or Machines())
 
 
 @dataclass(frozen=True)

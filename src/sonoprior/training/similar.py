@@ -24,7 +24,7 @@ _SIDE = 150
 _READING = (
     "Each image with the known cases that the run holds to be most like it, the nearest first; below each its"
     " similarity, a cosine, and what is known of it. An image that is one of these cases finds nothing of its"
-    " own patient or exam. Likeness to the run is no diagnosis."
+    " own patient or exam. Likeness is no diagnosis."
 )
 
 
