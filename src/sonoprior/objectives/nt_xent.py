@@ -1,0 +1,89 @@
+"""NT-Xent: the two views of an image shall find each other among all views of the batch.
+
+Source: Chen et al., "A simple framework for contrastive learning of visual representations", ICML 2020, eq 1.
+Beside a cross-entropy on the labels in one training it is a dual task.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sonoprior.core.errors import RecipeError
+
+from .base import Term
+from .contrastive_settings import NTXentSettings
+from .language_guidance import cosines
+from .terms import no_term
+
+
+class NTXent(nn.Module):
+    """-log of the softmax over the cosines to all other views of the batch, at the other view of the image.
+
+    Negatives are the views of this batch on this process; several processes or accumulated batches do not
+    see each other's.
+
+    Args:
+        settings: see `NTXentSettings`.
+
+    >>> loss = NTXent(NTXentSettings(temperature=1))
+    >>> term = loss(torch.eye(2), torch.eye(2))
+    >>> term.total / term.count  # log(e + 1 + 1) - 1
+    tensor(0.5514)
+    """
+
+    def __init__(self, settings: NTXentSettings) -> None:
+        super().__init__()
+        self.temperature = settings.temperature
+
+    def forward(self, first: Tensor, second: Tensor) -> Term:
+        """The sum over both views of every image, and their number 2 B; a zero on the graph below two images.
+
+        Args:
+            first: (B, D), the projections of one view of each image, normalised or not.
+            second: (B, D), of the other view.
+
+        Returns:
+            The term; its monitor says for how many views the other view of the image is the nearest.
+
+        Raises:
+            RecipeError: if the shapes do not fit.
+        """
+        check_views(first, second)
+        images = len(first)
+        if images < 2:
+            return no_term(first, second)
+        with torch.autocast(first.device.type, enabled=False):
+            scaled = other_views(first, second) / self.temperature
+            partner = torch.arange(2 * images, device=scaled.device).roll(images)
+            total = functional.cross_entropy(scaled, partner, reduction="sum")
+        found = (scaled.detach().argmax(1) == partner).sum()
+        return Term(
+            total,
+            torch.tensor(2 * images, device=total.device),
+            {"partner_is_nearest": (float(found), float(2 * images))},
+        )
+
+
+def check_views(first: Tensor, second: Tensor) -> None:
+    """Refuse what is not two views of the same images.
+
+    Raises:
+        RecipeError: with the shapes that came.
+    """
+    if first.ndim != 2 or first.shape != second.shape:
+        raise RecipeError(
+            "the two views of a batch must have embeddings of one shape (B, D), but got"
+            f" {tuple(first.shape)} and {tuple(second.shape)}."
+        )
+
+
+def other_views(first: Tensor, second: Tensor) -> Tensor:
+    """The cosine of every two of the 2 B views, single precision at least: (2 B, 2 B), -inf on its diagonal.
+
+    Args:
+        first: (B, D).
+        second: (B, D).
+    """
+    views = torch.cat([first, second])
+    found = cosines(views.to(torch.promote_types(views.dtype, torch.float32)))
+    return found.masked_fill(torch.eye(len(found), dtype=torch.bool, device=found.device), -torch.inf)
