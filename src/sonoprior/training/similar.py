@@ -76,7 +76,7 @@ class Similar:
         picture = read_grey(image)
         (embedding,) = self.run.embed([picture]).values()
         own = self._own.get(image.resolve())
-        group = [None if own is None else self.groups[own]]
+        group = np.array([None if own is None else self.groups[own]], dtype=object)
         found = nearest(Embedded(embedding[None], group), Embedded(self._known, self.groups), k=k)
         there = found.index[0] >= 0
         return Nearest(str(image), picture, found.index[0][there], found.similarity[0][there])
