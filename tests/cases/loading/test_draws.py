@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from sonoprior.cases.loading.draws import draw, uniforms
+from sonoprior.cases.loading.draws import Showing, draw, uniforms
 from sonoprior.cases.loading.spec import AugmentSpec
 
 MASK = 2**64 - 1
+OTHERS = [(4, 7, 4), (3, 8, 4), (3, 7, 5)]  # seed, epoch, position
 
 
 def splitmix64(key, places):
@@ -49,23 +50,27 @@ def test_draws_are_even_and_independent():
 
 def test_a_draw_depends_on_seed_epoch_position_and_repeat_and_on_nothing_else():
     spec = AugmentSpec()
-    together = draw(spec, 3, 7, *at([4, 900_000, 4], [0, 0, 1]))
-    alone = draw(spec, 3, 7, *at([900_000]))
+    together = draw(spec, Showing(3, 7, *at([4, 900_000, 4], [0, 0, 1])))
+    alone = draw(spec, Showing(3, 7, *at([900_000])))
     assert together.angle[1] == alone.angle[0]
-    others = [draw(spec, 4, 7, *at([4])), draw(spec, 3, 8, *at([4])), draw(spec, 3, 7, *at([5]))]
+    others = [
+        draw(spec, Showing(4, 7, *at([4]))),
+        draw(spec, Showing(3, 8, *at([4]))),
+        draw(spec, Showing(3, 7, *at([5]))),
+    ]
     angles = [together.angle[0], together.angle[2], *(other.angle[0] for other in others)]
     assert len(set(angles)) == len(angles)
 
 
 def test_every_amount_has_a_draw_of_its_own():
-    draws = draw(AugmentSpec(mirror=0.5, flip_vertical=0.5), 0, 0, *at(np.arange(5000)))
+    draws = draw(AugmentSpec(mirror=0.5, flip_vertical=0.5), Showing(0, 0, *at(np.arange(5000))))
     amounts = np.array([np.asarray(value, float) for value in vars(draws).values()])
     assert np.abs(np.corrcoef(amounts) - np.eye(13)).max() < 0.06
 
 
 def test_draws_fill_their_ranges_and_no_more():
     spec = AugmentSpec(mirror=0.25, rotate=30, zoom=0.5, translate=0.1, noise=0.2)
-    draws = draw(spec, 0, 0, *at(np.arange(5000)))
+    draws = draw(spec, Showing(0, 0, *at(np.arange(5000))))
     assert draws.mirror.mean() == pytest.approx(0.25, abs=0.03)
     assert not draws.flip.any()
     for values, low, high in [

@@ -42,19 +42,33 @@ class Draws:
     noise_column: Reals
 
 
-def draw(
-    spec: AugmentSpec, seed: int, epoch: int, positions: NDArray[np.int64], repeats: NDArray[np.int64]
-) -> Draws:
-    """Draw for images by their position in the case set (B,).
+@dataclass(frozen=True, eq=False)
+class Showing:
+    """Which images are shown, and when: all that a draw is derived from.
 
-    Args:
-        spec: how far each draw may go.
+    Attributes:
         seed: the run's seed.
         epoch: counted from 0.
         positions: (B,) in the case set.
         repeats: (B,) how often the epoch has shown this case before: 0 unless sampled with replacement.
+        view: the name of the view, where the images are shown in several at once.
     """
-    u = uniforms(derived_seed(seed, "augment", epoch), positions, repeats)
+
+    seed: int
+    epoch: int
+    positions: NDArray[np.int64]
+    repeats: NDArray[np.int64]
+    view: str = ""
+
+    def uniforms(self, purpose: str) -> Reals:
+        """Numbers in [0, 1), (13, B), that no other purpose, view, epoch or seed shares."""
+        view = [self.view] if self.view else []
+        return uniforms(derived_seed(self.seed, purpose, self.epoch, *view), self.positions, self.repeats)
+
+
+def draw(spec: AugmentSpec, showing: Showing) -> Draws:
+    """Draw for each of B images, no further than the settings allow."""
+    u = showing.uniforms("augment")
     sign = 2 * u - 1
     return Draws(
         mirror=u[0] < spec.mirror,

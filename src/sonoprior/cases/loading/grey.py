@@ -9,7 +9,7 @@ from sonoprior.core.randomness import generator
 from .draws import Draws
 
 # Below this grey level gain fades to nothing, so that what is black outside the sector stays black.
-_FLOOR = 0.05
+FLOOR = 0.05
 
 
 class GreyChange:
@@ -32,7 +32,7 @@ class GreyChange:
             torch.from_numpy(values.astype(np.float32)).to(images.device)[:, None, None, None]
             for values in (draws.gain, draws.depth_gain, draws.contrast, draws.gamma, draws.noise)
         )
-        lifted = (images / _FLOOR).clamp_(max=1).mul_(gain + slope * self._depth)
+        lifted = (images / FLOOR).clamp_(max=1).mul_(gain + slope * self._depth)
         grain = self._noise(draws).mul_(noise).add_(1)
         return images.pow(gamma).mul_(contrast).mul_(grain).add_(lifted).clamp_(0, 1)
 
