@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .letterbox import cache_side, from_letterbox, letterbox
+from .policies import policy, views
 from .spec import AugmentSpec
 
 if TYPE_CHECKING:
@@ -14,19 +15,29 @@ if TYPE_CHECKING:
     from .cache import Cache
     from .loader import Loader
     from .shrink import network_input
+    from .view_loader import ViewLoader
 
 __all__ = [
     "AugmentSpec",
     "Batch",
     "Cache",
     "Loader",
+    "ViewLoader",
     "cache_side",
     "from_letterbox",
     "letterbox",
     "network_input",
+    "policy",
+    "views",
 ]
 
-_LAZY = {"Batch": ".batch", "Cache": ".cache", "Loader": ".loader", "network_input": ".shrink"}
+_LAZY = {
+    "Batch": ".batch",
+    "Cache": ".cache",
+    "Loader": ".loader",
+    "ViewLoader": ".view_loader",
+    "network_input": ".shrink",
+}
 
 
 def __getattr__(name: str) -> Any:

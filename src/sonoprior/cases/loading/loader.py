@@ -1,6 +1,6 @@
 """Batches of an epoch: which cases, in which order, moved how."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from .augment import Augmentation
 from .batch import Batch
 from .cache import Cache
 from .class_batches import ClassBatches
+from .exam_batches import ExamBatches
 from .partners import label_partners, prior_partners
 from .prefetch import prefetched
 from .raw import RawBatch, plain
@@ -36,7 +37,8 @@ class Loader:
         augment: how to augment; None for the plain images of an evaluation.
         sampling: "shuffle": every case once, in another order each epoch; "balanced": as many draws, with
             replacement, every class of the first level equally often; "order": as in `positions`; or batches
-            of whole classes of the first level (`ClassBatches`).
+            of whole classes of the first level (`ClassBatches`), or of a few frames of each of a few exams
+            (`ExamBatches`).
         seed: the run's seed.
         levels: label levels to give, by name, or with the class (N,) of every case of the set where it is
             not the set's own; the default level where None.
@@ -44,7 +46,8 @@ class Loader:
         device: where batches are wanted; augmentation runs there.
 
     Raises:
-        DataError: if there are no cases, one is not in the case set, or balancing finds no labels.
+        DataError: if there are no cases, one is not in the case set, balancing finds no labels, or there are
+            fewer exams than a batch needs.
         RecipeError: if a setting is out of range, or a mirror would need a class or prior that is missing.
     """
 
@@ -55,7 +58,7 @@ class Loader:
         *,
         batch_size: int,
         augment: AugmentSpec | None = None,
-        sampling: Sampling | ClassBatches = "shuffle",
+        sampling: Sampling | ClassBatches | ExamBatches = "shuffle",
         seed: int = 0,
         levels: Sequence[str] | Mapping[str, Positions] | None = None,
         drop_last: bool = False,
@@ -65,7 +68,7 @@ class Loader:
         self._positions = _checked_positions(positions, len(cache.case_set))
         self._batch_size = at_least("batch_size", batch_size, 1, RecipeError)
         self._sampling = sampling
-        if not isinstance(sampling, ClassBatches):
+        if not isinstance(sampling, ClassBatches | ExamBatches):
             one_of("sampling", sampling, SAMPLING, RecipeError)
         self._whole_only = drop_last
         names = list(cache.case_set.info.levels)[:1] if levels is None else levels
@@ -77,59 +80,31 @@ class Loader:
                 f"batch_size must be at most {len(self._positions)}, the number of cases, where the last"
                 f" batch is dropped, but got {batch_size}."
             )
-        self._augmentation = None if augment is None else self._augmenting(augment)
+        self._make = self.maker(augment)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         if isinstance(self._sampling, ClassBatches):
             return self._sampling.count(self._balancing(), self._batch_size)
+        if isinstance(self._sampling, ExamBatches):
+            return self._sampling.count(self._exams(self._sampling), self._batch_size, self._whole_only)
         whole, rest = divmod(len(self._positions), self._batch_size)
         return whole + (rest > 0 and not self._whole_only)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of one epoch, counted from 0."""
+        return prefetched(lambda part: self._make(self.read(*part), epoch), self.parts(epoch))
+
+    def parts(self, epoch: int) -> Iterator[tuple[Positions, Positions]]:
+        """For each batch of an epoch its cases, and how often the epoch has shown each of them before."""
         order = self._order(epoch)
         before = repeats(order)
         starts = range(0, len(self) * self._batch_size, self._batch_size)
-        parts = (slice(start, start + self._batch_size) for start in starts)
-        return prefetched(lambda part: self._batch(order[part], before[part], epoch), parts)
+        slices = (slice(start, start + self._batch_size) for start in starts)
+        return ((order[part], before[part]) for part in slices)
 
-    def _augmenting(self, spec: AugmentSpec) -> Augmentation:
-        info, cache = self._cache.case_set.info, self._cache
-        if spec.mirror == 0:
-            info = info.model_copy(update={"mirror": []})
-        labels = {level: _mirrored(info, level, of) for level, of in self._labels.items()}
-        priors = prior_partners(info, cache.groups)
-        return Augmentation(spec, cache.size, self._seed, labels, priors, self._device)
-
-    def _order(self, epoch: int) -> Positions:
-        if self._sampling == "order":
-            return self._positions
-        if self._sampling == "shuffle":
-            return shuffled(self._positions, self._seed, epoch)
-        if isinstance(self._sampling, ClassBatches):
-            drawn = self._sampling.epoch(self._balancing(), self._batch_size, self._seed, epoch)
-            return self._positions[drawn.ravel()]
-        return balanced(self._positions, self._balancing(), self._seed, epoch)
-
-    def _balancing(self) -> Positions:
-        """Labels of the first level of the loader's cases, (n,)."""
-        return next(iter(self._labels.values()))[self._positions]
-
-    def _check_labelled(self) -> None:
-        if not self._labels:
-            raise RecipeError("sampling by class needs a label level, but levels is empty.")
-        if (self._balancing() < 0).all():
-            raise DataError(
-                f"sampling by class needs labels, but none of the {len(self._positions)} cases has a label of"
-                f" the level '{next(iter(self._labels))}'."
-            )
-
-    def _batch(self, positions: Positions, before: Positions, epoch: int) -> Batch:
-        raw = self._raw(positions, before)
-        return plain(raw, self._cache.size) if self._augmentation is None else self._augmentation(raw, epoch)
-
-    def _raw(self, positions: Positions, before: Positions) -> RawBatch:
+    def read(self, positions: Positions, before: Positions) -> RawBatch:
+        """One of the `parts` as the cache holds it."""
         cache = self._cache
         stored = cache.row[positions]
         return RawBatch(
@@ -141,6 +116,63 @@ class Loader:
             present=self._tensor(cache.present[positions]),
             labels={level: self._tensor(labels[positions]) for level, labels in self._labels.items()},
         )
+
+    def maker(self, augment: AugmentSpec | None, view: str = "") -> Callable[[RawBatch, int], Batch]:
+        """What makes of a raw batch and the number of its epoch a batch, augmented or plain.
+
+        Args:
+            augment: how to augment; None for the plain images.
+            view: the name of the view, where several are made of the same raw batch.
+
+        Raises:
+            RecipeError: if a mirror would need a class or prior that is missing.
+        """
+        if augment is None:
+            return lambda raw, _: plain(raw, self._cache.size)
+        return self._augmenting(augment, view)
+
+    def _augmenting(self, spec: AugmentSpec, view: str) -> Augmentation:
+        info, cache = self._cache.case_set.info, self._cache
+        if spec.mirror == 0:
+            info = info.model_copy(update={"mirror": []})
+        labels = {level: _mirrored(info, level, of) for level, of in self._labels.items()}
+        priors = prior_partners(info, cache.groups)
+        return Augmentation(spec, cache.size, self._seed, labels, priors, self._device, view)
+
+    def _order(self, epoch: int) -> Positions:
+        if self._sampling == "order":
+            return self._positions
+        if self._sampling == "shuffle":
+            return shuffled(self._positions, self._seed, epoch)
+        if isinstance(self._sampling, ClassBatches):
+            drawn = self._sampling.epoch(self._balancing(), self._batch_size, self._seed, epoch)
+            return self._positions[drawn.ravel()]
+        if isinstance(self._sampling, ExamBatches):
+            exams = self._exams(self._sampling)
+            return self._positions[self._sampling.epoch(exams, self._batch_size, self._seed, epoch)]
+        return balanced(self._positions, self._balancing(), self._seed, epoch)
+
+    def _balancing(self) -> Positions:
+        """Labels of the first level of the loader's cases, (n,)."""
+        return next(iter(self._labels.values()))[self._positions]
+
+    def _exams(self, sampling: ExamBatches) -> Positions:
+        """Exams of the loader's cases, (n,)."""
+        cases = len(self._cache.case_set)
+        if len(sampling.exams) != cases:
+            raise DataError(
+                f"exams must be one number a case, {cases} in all, but there are {len(sampling.exams)}."
+            )
+        return sampling.exams[self._positions]
+
+    def _check_labelled(self) -> None:
+        if not self._labels:
+            raise RecipeError("sampling by class needs a label level, but levels is empty.")
+        if (self._balancing() < 0).all():
+            raise DataError(
+                f"sampling by class needs labels, but none of the {len(self._positions)} cases has a label of"
+                f" the level '{next(iter(self._labels))}'."
+            )
 
     def _tensor(self, array: NDArray[np.generic]) -> torch.Tensor:
         return torch.from_numpy(np.asarray(array)).to(self._device)
