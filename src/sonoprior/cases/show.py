@@ -34,6 +34,16 @@ def sheet_of(
     Raises:
         DataError: if the level is unknown, or there is no case to show.
     """
+    chosen, words = chosen_cases(case_set, count, level=level, outlined=outlined, seed=seed)
+    tiles = [_tile(case_set, int(i), word) for i, word in zip(chosen, words, strict=True)]
+    page = contact_sheet(tiles, names=case_set.info.zones, columns=columns, footer=footer_of(case_set))
+    return Image.fromarray(page)
+
+
+def chosen_cases(
+    case_set: CaseSet, count: int, *, level: str | None, outlined: bool, seed: int
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Which cases a sheet shows, and the label of each; see `sheet_of`."""
     if level is not None:
         one_of(f"{case_set.root}: the level", level, list(case_set.info.levels), DataError)
     known = bool(case_set.info.levels)
@@ -43,11 +53,12 @@ def sheet_of(
         raise DataError(f"{case_set.root} must have {'an outlined' if outlined else 'a'} case, but has none.")
     chosen = spread(labels, candidates, count, seed)
     words = [*(case_set.classes(level) if known else []), "unknown"]
-    tiles = [_tile(case_set, int(i), words[labels[i]]) for i in chosen]
-    footer = (
-        f"{case_set.info.name}{' (simulated data)' if case_set.info.simulated else ''}; research use only"
-    )
-    return Image.fromarray(contact_sheet(tiles, names=case_set.info.zones, columns=columns, footer=footer))
+    return chosen, [words[labels[i]] for i in chosen]
+
+
+def footer_of(case_set: CaseSet) -> str:
+    """What stands below every sheet of a set."""
+    return f"{case_set.info.name}{' (simulated data)' if case_set.info.simulated else ''}; research use only"
 
 
 def spread(
