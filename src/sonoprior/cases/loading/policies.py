@@ -23,7 +23,7 @@ STRONG = AugmentSpec(
     noise=0.05,
     depth_zoom=0.2,
     sector_zoom=0.4,
-    speckle=0.8,
+    speckle=0.6,
     shadow=0.3,
     shadows=2,
     cutout=0.4,
@@ -45,7 +45,7 @@ def policy(name: str) -> AugmentSpec:
     gamma 0.1, noise 0.03; nothing else.
 
     "strong": mirror 0.5, rotate 15, zoom 0.1, translate 0.08, gain 0.08, depth_gain 0.15, contrast 0.25,
-    gamma 0.25, noise 0.05, depth_zoom 0.2, sector_zoom 0.4, speckle 0.8, two shadows up to 0.3, one cut-out
+    gamma 0.25, noise 0.05, depth_zoom 0.2, sector_zoom 0.4, speckle 0.6, two shadows up to 0.3, one cut-out
     up to 0.4.
 
     Raises:
