@@ -240,12 +240,13 @@ class TestEveryForm:
 
     def test_half_precision_is_judged_in_single(self, name):
         weak, strong = logits(3).detach().bfloat16(), logits(3, seed=1).detach().bfloat16()
-        with torch.autocast("cpu", torch.bfloat16):
-            found = forms(TAU)[name](weak, strong)
         wanted = forms(TAU)[name](weak.float(), strong.float())
-        assert found.total.dtype == torch.float32
-        torch.testing.assert_close(found.total, wanted.total)
-        assert found.monitors == wanted.monitors
+        for enabled in (True, False):
+            with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+                found = forms(TAU)[name](weak, strong)
+            assert found.total.dtype == torch.float32
+            torch.testing.assert_close(found.total, wanted.total)
+            assert found.monitors == wanted.monitors
 
 
 def test_combinations_are_those_that_occur():

@@ -218,6 +218,9 @@ def test_thresholds_rise_to_the_full_one_as_classes_are_learned():
     flexible = FlexibleThresholds(FlexibleThresholdSettings(), 0.9, classes=3, images=6)
     assert flexible.thresholds().tolist() == [0, 0, 0]
     sure = torch.full((6,), 0.95)
+    flexible(sure[:3], torch.tensor([0, 0, 1]), torch.arange(3))
+    # Three images have not reached it yet; 2 / 3 and 1 / 3 of that many have, and x / (2 - x) of these is:
+    torch.testing.assert_close(flexible.thresholds(), 0.9 * torch.tensor([1 / 2, 1 / 5, 0]))
     flexible(sure, torch.arange(6) % 3, torch.arange(6))
     torch.testing.assert_close(flexible.thresholds(), torch.full((3,), 0.9))
 
