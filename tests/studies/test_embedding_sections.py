@@ -26,7 +26,7 @@ from sonoprior.studies.embedding_sections import (
     map_section,
 )
 from sonoprior.studies.finished import FinishedRun
-from sonoprior.studies.found import how_wrong, verdict
+from sonoprior.studies.nearest_verdicts import how_wrong, verdict
 from sonoprior.studies.neighbours_gallery import chosen_queries, searched
 
 

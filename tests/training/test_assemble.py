@@ -6,8 +6,8 @@ from sonoprior.cases import CaseSet
 from sonoprior.cases.loading.cache import Cache
 from sonoprior.core.errors import DataError, RecipeError
 from sonoprior.training.assemble import assemble, attribution_settings, guides, usable_priors
-from sonoprior.training.learnt import level_of
 from sonoprior.training.recipe_file import load_recipe, take_variant
+from sonoprior.training.task import level_of
 
 CPU = torch.device("cpu")
 PARTS = {"train": np.arange(17), "validation": np.arange(17, 25)}

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import torch
 from torch import Tensor, nn
 
 from sonoprior.attribution.guided import BatchNorm, GuidedPass
@@ -13,6 +12,8 @@ from sonoprior.core.checks import one_of
 from sonoprior.core.errors import RecipeError
 from sonoprior.models.heads import Heads
 from sonoprior.models.taps import Tap
+
+from .processes import process_count, summed_over_processes
 
 
 class Record(Protocol):
@@ -189,9 +190,5 @@ def averaged(term: Term) -> Tensor:
     DDP averages gradients over its processes; so each process contributes its own sum, over the common
     count, times the number of processes.
     """
-    count = term.count.detach().clone().to(term.total.dtype)
-    processes = 1
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(count)
-        processes = torch.distributed.get_world_size()
-    return term.total * processes / count.clamp(min=1)
+    count = summed_over_processes(term.count.detach().to(term.total.dtype))
+    return term.total * process_count() / count.clamp(min=1)

@@ -23,7 +23,7 @@ from sonoprior.training.parts import read_table
 from sonoprior.training.study_settings import ContrastSettings
 
 from .measures import Measure
-from .taken import Taken, taken, together
+from .samples import Taken, taken, together
 
 if TYPE_CHECKING:
     from .results import StudyResults

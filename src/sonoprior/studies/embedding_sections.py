@@ -16,7 +16,7 @@ from .embedded import EmbeddedCases, classes_and_metas, embedded, language, leve
 from .embedding_map import FEWEST, FEWEST_FOR_UMAP, drawn, methods
 from .figures import Runs, shown
 from .finished import FinishedRun
-from .found import HowWrong, how_wrong, verdict
+from .nearest_verdicts import HowWrong, how_wrong, verdict
 from .neighbours_gallery import neighbours_gallery
 
 Blocks = list[Block]

@@ -7,7 +7,7 @@ from sonoprior.metrics import SCALARS, Mean, Metric, Pair, Sample, metric_named
 from sonoprior.metrics.localisation import MEASURES
 
 from .finished import FinishedRun
-from .taken import taken, together
+from .samples import taken, together
 
 _LOCALISATION_TITLES = {
     "inside": "attribution inside the outline",

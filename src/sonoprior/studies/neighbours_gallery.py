@@ -14,8 +14,8 @@ from sonoprior.render.pictures import thumbnail
 
 from .embedded import EmbeddedCases, Lineage, embedded, lineage
 from .finished import FinishedRun
-from .found import Verdict, classes_of, verdict
 from .gallery import position
+from .nearest_verdicts import Verdict, classes_of, verdict
 
 NEIGHBOURS = 5
 _SIDE = 122

@@ -110,9 +110,9 @@ def create(kind: Kind, recipe: Recipe, case_set: CaseSet, out: Path) -> None:
     if out.exists() and any(out.iterdir()):
         return
     variants = _different(kind, recipe)
-    for settings in variants:
-        preflight(settings, case_set)
     with whole_folder(out) as building:
+        for settings in variants:
+            preflight(settings, case_set, building / "cache")
         groups = case_groups(recipe.split, case_set, building / "cache")
         for settings in variants:  # what one of them cannot have is said now, not when its turn has come
             own = plan_parts(settings.split, settings.data, case_set, groups, classifies=settings.classifies)

@@ -26,11 +26,11 @@ from sonoprior.objectives.settings import AttributionSettings
 from .evaluation import in_order
 from .experiment import Experiment
 from .knowledge import KnowledgeOfRun
-from .learnt import Learnt, learnt
 from .loop import Training, steps_per_epoch
 from .parts import Parts
 from .recipe import Recipe
 from .schedule import PolynomialDecay
+from .task import Task, task_of
 
 
 def usable_priors(recipe: Recipe, case_set: CaseSet) -> PriorSpec | None:
@@ -105,21 +105,21 @@ def assemble(
         RecipeError, ModelError, DataError: if what the recipe asks for cannot be had.
     """
     train = parts["train"]
-    what = learnt(recipe, cache.case_set, train)
+    task = task_of(recipe, cache.case_set, train)
     torch.manual_seed(derived_seed(seed, "weights"))
-    network, tap = build_network(recipe.model, what.heads.width, recipe.data.size)
+    network, tap = build_network(recipe.model, task.heads.width, recipe.data.size)
     priors = tuple(cache.priors) if cache.present[train].any() else ()
-    objectives = _objectives(recipe, _context(recipe, what, network, tap, train, priors, texts))
+    objectives = _objectives(recipe, _context(recipe, task, network, tap, train, priors, texts))
     # With the channels last a step of a small network takes three quarters of the time on a processor.
-    experiment = Experiment(network, objectives, what.heads).to(device)
+    experiment = Experiment(network, objectives, task.heads).to(device)
     experiment = experiment.to(memory_format=torch.channels_last)
-    streams = {"labelled": _training_loader(recipe, cache, train, what, seed, device)}
+    streams = {"labelled": _training_loader(recipe, cache, train, task, seed, device)}
     training = Training(
         network=network,
         experiment=experiment,
         streams=streams,
-        validation=in_order(cache, parts["validation"], recipe.training.batch_size, what.labels),
-        learnt=what,
+        validation=in_order(cache, parts["validation"], recipe.training.batch_size, task.labels),
+        task=task,
         groups=np.array(cache.case_set.ids) if groups is None else groups,
         retrieval=recipe.retrieval,
         optimiser=_optimiser(recipe, experiment),
@@ -131,23 +131,28 @@ def assemble(
     return training, tap
 
 
-def preflight(recipe: Recipe, case_set: CaseSet) -> None:
+def preflight(recipe: Recipe, case_set: CaseSet, texts: Path | None = None) -> None:
     """Try what a recipe asks for before anything is written.
 
     Objectives warn of what is degenerate in the network at hand.
+
+    Args:
+        recipe: with the settings of its variant.
+        case_set: the cases.
+        texts: see `assemble`; captions that are embedded here are not embedded again when a run trains.
 
     Raises:
         RecipeError, ModelError, DataError: if the level, the priors, the backbone, its weights, the tap or
             an objective cannot be had.
     """
-    what, spec = learnt(recipe, case_set), usable_priors(recipe, case_set)
-    network, tap = build_network(recipe.model, what.heads.width, recipe.data.size)
+    task, spec = task_of(recipe, case_set), usable_priors(recipe, case_set)
+    network, tap = build_network(recipe.model, task.heads.width, recipe.data.size)
     priors = () if spec is None else tuple(prior_names(case_set, spec))
-    _objectives(recipe, _context(recipe, what, network, tap, np.arange(len(case_set)), priors))
-    for name in recipe.retrieval.kinds if what.heads.embeds else ():
-        if what.hierarchy is None:
+    _objectives(recipe, _context(recipe, task, network, tap, np.arange(len(case_set)), priors, texts))
+    for name in recipe.retrieval.kinds if task.heads.embeds else ():
+        if task.hierarchy is None:
             raise RecipeError(f"retrieval.kinds.{name} needs an ontology, but the recipe has no hierarchy.")
-        what.hierarchy.under(recipe.retrieval.kinds[name])
+        task.hierarchy.under(recipe.retrieval.kinds[name])
 
 
 def attribution_settings(recipe: Recipe) -> AttributionSettings:
@@ -169,7 +174,7 @@ def _objectives(recipe: Recipe, context: Context) -> dict[str, tuple[float, Obje
 
 def _context(
     recipe: Recipe,
-    what: Learnt,
+    task: Task,
     network: nn.Module,
     tap: Tap,
     train: NDArray[np.int64],
@@ -180,22 +185,22 @@ def _context(
         network=network,
         tap=tap,
         example=_example(recipe),
-        level=what.level,
-        class_counts=_class_counts(what, train),
+        level=task.level,
+        class_counts=_class_counts(task, train),
         priors=priors,
-        heads=what.heads,
-        sizes=what.sizes,
-        knowledge=what.hierarchy and KnowledgeOfRun(what.hierarchy, recipe.language, texts),
+        heads=task.heads,
+        sizes=task.sizes,
+        knowledge=task.hierarchy and KnowledgeOfRun(task.hierarchy, recipe.language, texts),
     )
 
 
-def _class_counts(what: Learnt, train: NDArray[np.int64]) -> torch.Tensor:
-    labels = what.labels[what.level][train]
-    return torch.from_numpy(np.bincount(labels[labels >= 0], minlength=what.sizes[what.level]))
+def _class_counts(task: Task, train: NDArray[np.int64]) -> torch.Tensor:
+    labels = task.labels[task.level][train]
+    return torch.from_numpy(np.bincount(labels[labels >= 0], minlength=task.sizes[task.level]))
 
 
 def _training_loader(
-    recipe: Recipe, cache: Cache, train: NDArray[np.int64], what: Learnt, seed: int, device: torch.device
+    recipe: Recipe, cache: Cache, train: NDArray[np.int64], task: Task, seed: int, device: torch.device
 ) -> Loader:
     spec = recipe.data.priors
     return Loader(
@@ -203,25 +208,25 @@ def _training_loader(
         train,
         batch_size=recipe.training.batch_size,
         augment=recipe.augment,
-        sampling=_sampling(recipe, what),
+        sampling=_sampling(recipe, task),
         seed=seed,
-        levels=what.labels,
+        levels=task.labels,
         # Batch normalisation has no statistics for a last batch of one image.
         drop_last=len(train) % recipe.training.batch_size == 1,
         device=device,
     )
 
 
-def _sampling(recipe: Recipe, what: Learnt) -> Sampling | ClassBatches:
+def _sampling(recipe: Recipe, task: Task) -> Sampling | ClassBatches:
     settings = recipe.training
     if settings.sampling == "classes":
         return ClassBatches(settings.cases_per_class)
     if settings.sampling == "hierarchical":
-        if what.metas is None:
+        if task.metas is None:
             raise RecipeError(
                 "training.sampling hierarchical needs a level above the leaf, but there is none."
             )
-        return ClassBatches(settings.cases_per_class, what.metas, settings.metas_per_batch)
+        return ClassBatches(settings.cases_per_class, task.metas, settings.metas_per_batch)
     return settings.sampling
 
 

@@ -21,10 +21,10 @@ from .checkpoint import Checkpoint, Progress, State, copied, optimiser_state, re
 from .evaluation import Given, given
 from .experiment import Experiment, Outcome
 from .hierarchy_settings import RetrievalSettings
-from .learnt import Learnt
 from .recipe import TrainingSettings
 from .retrieval_evaluation import retrieval_scalars
 from .schedule import PolynomialDecay
+from .task import Task
 
 Row = dict[str, float]
 
@@ -38,7 +38,7 @@ class Training:
         experiment: network and objectives together.
         streams: the loaders of the training part, by stream.
         validation: the loader of the validation part, in order.
-        learnt: the labels, and what the network gives for them.
+        task: the labels, and what the network gives for them.
         groups: (N,) the group of every case of the set, of which an embedding's validation finds nothing.
         retrieval: how the nearest cases are looked for, where the network embeds.
         optimiser: over the parameters of the experiment.
@@ -52,7 +52,7 @@ class Training:
     experiment: Experiment
     streams: Mapping[str, Loader]
     validation: Loader
-    learnt: Learnt
+    task: Task
     groups: NDArray[np.str_]
     retrieval: RetrievalSettings
     optimiser: torch.optim.Optimizer
@@ -181,7 +181,7 @@ class _Means:
 
 def validate(training: Training) -> Row:
     """Every metric on the validation part that is cheap enough for each epoch."""
-    found = given(training.network, training.learnt.heads, training.validation, training.device)
+    found = given(training.network, training.task.heads, training.validation, training.device)
     return _classified(training, found) | _retrieved(training, found)
 
 
@@ -189,7 +189,7 @@ def _classified(training: Training, found: Given) -> Row:
     """Every scalar metric, and the cross-entropy of the labels; nothing without logits."""
     if found.probabilities is None:
         return {}
-    labels, chances = training.learnt.labels[training.learnt.level][found.positions], found.probabilities
+    labels, chances = training.task.labels[training.task.level][found.positions], found.probabilities
     metrics = {f"val.{name}": scalar(labels, chances) for name, scalar in SCALARS.items()}
     of_label = chances[np.arange(len(labels)), labels].clip(min=np.finfo(np.float32).tiny)
     return {"val.cross_entropy": float(-np.log(of_label).mean())} | metrics
@@ -199,7 +199,7 @@ def _retrieved(training: Training, found: Given) -> Row:
     """How often the nearest other validation cases are of the same class; nothing without embeddings."""
     if found.embeddings is None:
         return {}
-    labels = {level: of[found.positions] for level, of in training.learnt.labels.items()}
+    labels = {level: of[found.positions] for level, of in training.task.labels.items()}
     groups = training.groups[found.positions]
     scalars = retrieval_scalars(found.embeddings, labels, groups, training.retrieval)
     return {f"val.{name}": value for name, value in scalars.items()}

@@ -30,12 +30,12 @@ from sonoprior.models.taps import inference
 from .assemble import attribution_settings, available_priors
 from .evaluation import Evaluation, Model, evaluate, softmax
 from .image_files import find_images
-from .learnt import heads_of, learnt, level_of
 from .machine import choose_device
 from .parts import case_groups, read_table
 from .recipe import Recipe
 from .recipe_file import load_recipe
 from .run import FORMAT, KIND, WEIGHTS, asked_of
+from .task import heads_of, level_of, task_of
 
 Grey = NDArray[np.uint8]
 Image = Grey | Path | str
@@ -229,8 +229,8 @@ class Predictor:
         with TemporaryDirectory(prefix="sonoprior-") as folder:
             priors = self._same_priors(case_set)
             cache = Cache.build(case_set, Path(folder), size=data.size, priors=priors)
-            what = learnt(self.recipe, case_set)
-            asked = asked_of(self.recipe, what, case_set, groups, self.parts_of(case_set).get("train"))
+            task = task_of(self.recipe, case_set)
+            asked = asked_of(self.recipe, task, case_set, groups, self.parts_of(case_set).get("train"))
             return evaluate(self.model, cache, known, groups, self.recipe.training.batch_size, asked)
 
     def _check_classes(self, case_set: CaseSet) -> None:

@@ -22,7 +22,6 @@ from .assemble import assemble, attribution_settings, check_guided, preflight, u
 from .checkpoint import Checkpoint, write_tensors
 from .evaluation import Asked, Evaluation, Model, evaluate
 from .knowledge import said
-from .learnt import Learnt, learnt, level_of
 from .log import Log
 from .loop import Fit
 from .machine import computing, environment, share_of_cores
@@ -30,6 +29,7 @@ from .parts import Parts, case_groups, plan_parts, read_parts, write_parts
 from .recipe import Recipe, differing_keys
 from .recipe_file import load_recipe, write_recipe
 from .retrieval_evaluation import Known, of_term_sets
+from .task import Task, level_of, task_of
 
 KIND, FORMAT = "run", 1
 CHECKPOINT, WEIGHTS, METRICS = "checkpoint.safetensors", "weights.safetensors", "metrics.json"
@@ -139,7 +139,7 @@ def start_folder(plan: Plan, out: Path, on: Computing) -> None:
         FolderError: if the folder exists already.
         SonopriorError: if what the recipe asks for cannot be had.
     """
-    preflight(plan.recipe, plan.case_set)
+    preflight(plan.recipe, plan.case_set, on.cache)
     check_guided(plan.recipe, plan.case_set, plan.parts["train"], plan.fold)
     level = level_of(plan.recipe, plan.case_set)
     threads = plan.recipe.training.threads or share_of_cores(on.workers)
@@ -153,8 +153,8 @@ def start_folder(plan: Plan, out: Path, on: Computing) -> None:
 
 def _identity(plan: Plan, level: str) -> dict[str, Any]:
     priors = usable_priors(plan.recipe, plan.case_set)
-    what = learnt(plan.recipe, plan.case_set)
-    embeds = {"levels": {name: list(of) for name, of in what.classes.items()}, "embeds": True}
+    task = task_of(plan.recipe, plan.case_set)
+    embeds = {"levels": {name: list(of) for name, of in task.classes.items()}, "embeds": True}
     identity = {
         "variant": plan.variant,
         "fold": plan.fold,
@@ -165,7 +165,7 @@ def _identity(plan: Plan, level: str) -> dict[str, Any]:
         "case_set": plan.case_set.info.name,
         "simulated": plan.case_set.info.simulated,
     }
-    return identity | (embeds | {"classifies": what.heads.classifies} if what.heads.embeds else {})
+    return identity | (embeds | {"classifies": task.heads.classifies} if task.heads.embeds else {})
 
 
 def check_same(plan: Plan, out: Path) -> None:
@@ -207,18 +207,18 @@ def _train_and_measure(plan: Plan, out: Path, on: Computing, after_epoch: AfterE
     model = Model(
         network=training.network,
         tap=tap,
-        level=training.learnt.level,
-        classes=training.learnt.classes[training.learnt.level],
-        heads=training.learnt.heads,
+        level=training.task.level,
+        classes=training.task.classes[training.task.level],
+        heads=training.task.heads,
         attribution=attribution_settings(recipe),
         device=on.device,
     )
     # While it is tuned, a run has no test part.
     measured_parts = {part: plan.parts[part] for part in ("validation", "test") if len(plan.parts[part])}
     seen = pixels(priors and priors.real)  # the error of position that a recipe adds is for training only
-    asked = asked_of(recipe, training.learnt, plan.case_set, plan.groups, plan.parts["train"])
+    asked = asked_of(recipe, training.task, plan.case_set, plan.groups, plan.parts["train"])
     batch_size = recipe.training.batch_size
-    _keep_what_is_said(out, recipe, training.learnt, texts)
+    _keep_what_is_said(out, recipe, training.task, texts)
     write_evaluation(out, evaluate(model, seen, measured_parts, plan.groups, batch_size, asked))
     # The pixels of patients have no place in a finished run, and its checkpoint no use.
     shutil.rmtree(own_cache, ignore_errors=True)
@@ -249,7 +249,7 @@ def _fit(fit: Fit, out: Path, after_epoch: AfterEpoch | None) -> Fit:
 
 def asked_of(
     recipe: Recipe,
-    what: Learnt,
+    task: Task,
     case_set: CaseSet,
     groups: NDArray[np.str_],
     train: NDArray[np.int64] | None = None,
@@ -258,7 +258,7 @@ def asked_of(
 
     Args:
         recipe: of the run.
-        what: it learns.
+        task: what it learns.
         case_set: the cases that are measured.
         groups: (N,) of all its cases.
         train: (m,) the cases that it learns from; None on another case set.
@@ -266,31 +266,31 @@ def asked_of(
     Raises:
         DataError: if the gallery shall be the training cases, and there are none.
     """
-    if not what.heads.embeds:
+    if not task.heads.embeds:
         return None
     if train is None and recipe.retrieval.gallery == "train":
         raise DataError(
             f"retrieval.gallery is 'train', but {case_set.root} is not the set that the run learnt from."
         )
-    hierarchy = what.hierarchy
+    hierarchy = task.hierarchy
     with_terms = hierarchy is not None and hierarchy.ontology is not None and any(hierarchy.shown)
     known = Known(
         ids=np.array(case_set.ids),
         groups=groups,
-        labels=what.labels,
-        classes=what.classes,
+        labels=task.labels,
+        classes=task.classes,
         kinds={name: hierarchy.under(kind)[1] for name, kind in recipe.retrieval.kinds.items()}
         if hierarchy
         else {},
-        distances=hierarchy and hierarchy.distances(what.level),
+        distances=hierarchy and hierarchy.distances(task.level),
         sets=of_term_sets(hierarchy.shown, hierarchy.terms) if hierarchy and with_terms else None,
     )
     return Asked(known, recipe.retrieval, train)
 
 
-def _keep_what_is_said(out: Path, recipe: Recipe, what: Learnt, texts: Path) -> None:
+def _keep_what_is_said(out: Path, recipe: Recipe, task: Task, texts: Path) -> None:
     """Write how near what is said of the classes is, to be drawn beside how near their images are."""
-    matrices = said(what.hierarchy, recipe.language, texts) if what.heads.embeds and what.hierarchy else {}
+    matrices = said(task.hierarchy, recipe.language, texts) if task.heads.embeds and task.hierarchy else {}
     if matrices:
         write_tensors(out / LANGUAGE, {level: torch.from_numpy(of) for level, of in matrices.items()})
 

@@ -18,7 +18,7 @@ Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Learnt:
+class Task:
     """The labels of a run, and the heads of its network.
 
     Attributes:
@@ -48,7 +48,7 @@ class Learnt:
         return self.hierarchy.levels.paths[:, 1]
 
 
-def learnt(recipe: Recipe, case_set: CaseSet, train: Integers | None = None) -> Learnt:
+def task_of(recipe: Recipe, case_set: CaseSet, train: Integers | None = None) -> Task:
     """What a recipe learns from a case set.
 
     Args:
@@ -66,7 +66,7 @@ def learnt(recipe: Recipe, case_set: CaseSet, train: Integers | None = None) -> 
     wanted = dict.fromkeys([*of_hierarchy, *heads.levels, *(recipe.retrieval.also if heads.embeds else ())])
     classes = {name: _classes(name, hierarchy, case_set) for name in wanted}
     labels = {name: _labels(name, hierarchy, case_set) for name in wanted}
-    return Learnt(level, classes, labels, heads, hierarchy)
+    return Task(level, classes, labels, heads, hierarchy)
 
 
 def heads_of(recipe: Recipe, level: str, classes: int) -> Heads:
