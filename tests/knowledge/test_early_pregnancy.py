@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from sonoprior.cases.phantom.early_pregnancy import describe
 from sonoprior.cases.phantom.exam import QUALITIES, draw_exam, draw_shots
 from sonoprior.cases.phantom.frame import take
-from sonoprior.cases.phantom.generate import describe
 from sonoprior.cases.phantom.patient import SITUATIONS
 from sonoprior.cases.phantom.settings import PhantomSettings
 from sonoprior.cases.phantom.tissue import ZONES

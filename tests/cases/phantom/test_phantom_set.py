@@ -9,11 +9,12 @@ import pytest
 from sonoprior.cases import CaseSet
 from sonoprior.cases.cells import EMPTY, parse_boxes
 from sonoprior.cases.phantom import VERSION, Confounder, PhantomSettings, make_phantom
+from sonoprior.cases.phantom.annotations import boxes_of, shaken
 from sonoprior.cases.phantom.burnt_in import OVERLAYS, draw_habits, drawn
 from sonoprior.cases.phantom.exam import Shot, draw_exam, draw_shots
 from sonoprior.cases.phantom.frame import take
 from sonoprior.cases.phantom.plan import Visit, visits
-from sonoprior.cases.phantom.records import boxes_of, labels_of, records_of, shaken
+from sonoprior.cases.phantom.records import labels_of, records_of
 from sonoprior.cases.phantom.sweep import FRAMES, draw_sweep, film
 from sonoprior.cases.phantom.vendors import VENDORS
 from sonoprior.cases.phantom.views import BY_NAME, VIEWS
@@ -166,7 +167,7 @@ def test_outline_noise_moves_outlines_by_what_it_is_given():
 
 
 def test_a_box_of_nothing_is_empty():
-    assert set(boxes_of(np.zeros((8, 8), np.uint8)).values()) == {EMPTY}
+    assert set(boxes_of(np.zeros((8, 8), np.uint8), ["sac", "ovary"]).values()) == {EMPTY}
 
 
 def test_a_sweep_passes_its_views_and_its_neighbours_look_alike():

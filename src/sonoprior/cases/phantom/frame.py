@@ -1,6 +1,5 @@
 """One frame: a shot of a patient becomes a picture with everything known of it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,20 +9,16 @@ from sonoprior.core.randomness import generator
 
 from .burnt_in import Canvas, Habits, burn, drawn
 from .exam import Exam, Shot
-from .geometry import Plane
-from .physics import Acquisition, Noise, complex_noise, decibels, envelope
+from .physics import complex_noise
 from .poses import Pose, off_plane, pose
-from .probes import BeamGrid, Screen, beam_grid
-from .section import section
+from .probes import Screen, beam_grid
+from .scanner import seen
 from .tissue import ZONES
-from .vendors import automatic_gain_db, grey_levels, polished
 from .views import Aim
 
 _TOP_STEP_MM = 5.0
 _ZOOMS = (2, 4)
 _CROPPED = 0.8  # of what is looked at must fit into a zoom box
-_FOCUS_AT = 0.5  # of the shown depth
-_FOCUS_STEP_MM = 5.0
 
 
 @dataclass(frozen=True)
@@ -65,41 +60,18 @@ def take(exam: Exam, shot: Shot, number: int, size: int, habits: Habits | None =
     grid = beam_grid(exam.probe, _screen(exam, aim, held, ticks, size, rng))
     brightness = exam.mean_grey * float(np.exp(rng.normal(0, 0.1)))
     looks = [complex_noise(rng) for _ in range(exam.style.looks)]
-    picture, zones = seen(exam, held.plane, grid, looks, brightness, rng)
+    picture, zones = seen(
+        exam.patient.body,
+        exam.style,
+        held.plane,
+        grid,
+        looks,
+        brightness,
+        rng,
+        inverted=exam.habits.inverted,
+    )
     overlays = drawn(habits or exam.habits, exam.style, ticks, size, rng)
     return Frame(burn(picture, overlays), zones, overlays, shot)
-
-
-def seen(
-    exam: Exam,
-    plane: Plane,
-    grid: BeamGrid,
-    looks: Sequence[Noise],
-    brightness: float,
-    rng: np.random.Generator,
-) -> tuple[Canvas, NDArray[np.uint8]]:
-    """What the exam's machine shows of a plane.
-
-    Args:
-        exam: whose patient and machine.
-        plane: the section.
-        grid: the beams.
-        looks: the scatterers as unit noise, one for each look of the machine.
-        brightness: mean grey level of the whole picture, 0 to 255.
-        rng: for electronic noise.
-
-    Returns:
-        The picture without overlays and its zones, each (size, size) uint8.
-    """
-    tissue = section(exam.patient.body, plane, grid)
-    echo = envelope(tissue, grid, _acquisition(exam, grid), looks, rng)
-    on_screen = grid.on_screen(polished(decibels(echo), exam.style))
-    gain = automatic_gain_db(on_screen, grid.sector, exam.style, brightness)
-    picture = grey_levels(on_screen, grid.sector, exam.style, gain)
-    zones = _zones(tissue.zone, grid)
-    if exam.habits.inverted:
-        return np.ascontiguousarray(picture[:, ::-1]), np.ascontiguousarray(zones[:, ::-1])
-    return picture, zones
 
 
 def _held(exam: Exam, shot: Shot, rng: np.random.Generator) -> tuple[Aim, Pose]:
@@ -124,26 +96,3 @@ def _screen(exam: Exam, aim: Aim, held: Pose, ticks: int, size: int, rng: np.ran
     depth = float(np.linalg.norm(held.target - held.tip))
     above = depth - rng.uniform(0.42, 0.58) * height
     return Screen(max(_TOP_STEP_MM * round(above / _TOP_STEP_MM), 0.0), height, size)
-
-
-def _acquisition(exam: Exam, grid: BeamGrid) -> Acquisition:
-    middle = float(grid.range_mm[0] + _FOCUS_AT * (grid.range_mm[-1] - grid.range_mm[0]))
-    return Acquisition(
-        focus_mm=_FOCUS_STEP_MM * round(middle / _FOCUS_STEP_MM),
-        noise_db=exam.style.noise_db,
-        haze_db=exam.style.haze_db,
-    )
-
-
-def _zones(along_beams: NDArray[np.uint8], grid: BeamGrid) -> NDArray[np.uint8]:
-    """Zones on the screen: each zone's share is interpolated, the largest wins."""
-    best = grid.on_screen((along_beams == 0).astype(np.float32))
-    zones = np.zeros(best.shape, np.uint8)
-    for number in np.flatnonzero(np.bincount(along_beams.ravel(), minlength=len(ZONES) + 1)):
-        if number:
-            share = grid.on_screen((along_beams == number).astype(np.float32))
-            ahead = share > best
-            zones[ahead] = number
-            best[ahead] = share[ahead]
-    zones[~grid.sector] = 0
-    return zones

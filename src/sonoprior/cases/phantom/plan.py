@@ -1,5 +1,6 @@
 """Who is in which part of a case set, and how many frames each patient gives."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +12,19 @@ from .settings import PARTS, PhantomSettings
 
 @dataclass(frozen=True)
 class Visit:
-    """One patient of a case set: her number, her part of the split, and how many frames she gives."""
+    """One patient of a case set.
+
+    Attributes:
+        number: of the patient.
+        part: of the split.
+        frames: how many she gives.
+        labelled: whether anybody says what they show.
+    """
 
     number: int
     part: str
     frames: int
+    labelled: bool = True
 
 
 def visits(settings: PhantomSettings) -> list[Visit]:
@@ -29,11 +38,34 @@ def visits(settings: PhantomSettings) -> list[Visit]:
     return [Visit(number, parts[i], counts[i]) for number, i in enumerate(order)]
 
 
-def _portions(total: int, patients: int) -> dict[str, int]:
+def exam_visits(
+    seed: int, patients: int, parts: Mapping[str, float], unlabelled: float, frames: tuple[int, float, int]
+) -> list[Visit]:
+    """The patients of a case set whose exams are as long as they happen to be.
+
+    Args:
+        seed: of the population.
+        patients: how many.
+        parts: the shares of train, validation and test among those who are labelled.
+        unlabelled: share of the patients whom nobody labelled; they are for training.
+        frames: the fewest, the mean and the most of an exam; between them a gamma law of shape 9.
+    """
+    rng = generator(seed, "visits")
+    without = round(patients * unlabelled)
+    people = _portions(patients - without, patients - without, parts)
+    who = [(part, True) for part, count in people.items() for _ in range(count)]
+    who += [("train", False)] * without
+    least, mean, most = frames
+    lengths = np.clip(np.round(rng.gamma(9.0, mean / 9.0, patients)), least, most).astype(int)
+    order = rng.permutation(patients)
+    return [Visit(number, who[i][0], int(lengths[number]), who[i][1]) for number, i in enumerate(order)]
+
+
+def _portions(total: int, patients: int, parts: Mapping[str, float] = PARTS) -> dict[str, int]:
     """A total by the shares of the parts; with fewer than three patients all of it is for training."""
-    if patients < len(PARTS):
-        return {"train": total} | dict.fromkeys(list(PARTS)[1:], 0)
-    portions = {part: max(round(total * share), 1) for part, share in PARTS.items()}
+    if patients < len(parts):
+        return {"train": total} | dict.fromkeys(list(parts)[1:], 0)
+    portions = {part: max(round(total * share), 1) for part, share in parts.items()}
     portions["test"] = max(total - portions["train"] - portions["validation"], 1)
     portions["train"] = total - portions["validation"] - portions["test"]
     return portions

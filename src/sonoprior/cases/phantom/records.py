@@ -2,27 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from sonoprior.cases.cells import EMPTY
 from sonoprior.core.randomness import generator
 
-from .burnt_in import OVERLAYS, Habits
+from .annotations import boxes_of, mark_masks, shaken
+from .burnt_in import Habits
 from .exam import Exam, Shot, draw_exam, draw_shots
 from .frame import Frame, take
+from .kit import Record
 from .plan import Visit
 from .settings import PhantomSettings
 from .sweep import draw_sweep, film
 from .tissue import ZONES
 from .views import VIEWS
 from .words import caption, exam_terms, frame_terms
-
-Record = dict[str, Any]
-"""Arguments of `CaseSetWriter.add`."""
 
 
 def records_of(visit: Visit, settings: PhantomSettings) -> list[Record]:
@@ -73,7 +68,7 @@ def _record(exam: Exam, frame: Frame, case: str, part: str, settings: PhantomSet
             "disorder": exam.patient.situation.disorder,
         },
         "zonemap": shaken(frame.zones, settings.outline_noise_px, rng) if outlined else None,
-        "maps": _masks(frame) if settings.overlay_masks else None,
+        "maps": mark_masks(frame.overlays, frame.image) if settings.overlay_masks else None,
         "patient": f"p{exam.number:04}",
         "exam": f"e{exam.number:04}",
         "device": f"{exam.style.name} {exam.probe.kind}",
@@ -81,7 +76,7 @@ def _record(exam: Exam, frame: Frame, case: str, part: str, settings: PhantomSet
         "extra.site": exam.patient.situation.site,
         "terms": ";".join([*frame_terms(frame), *terms]),
         "caption": caption(frame, terms),
-        **(boxes_of(frame.zones) if boxed else {}),
+        **(boxes_of(frame.zones, ZONES) if boxed else {}),
     }
 
 
@@ -102,30 +97,3 @@ def labels_of(shot: Shot, noise: float, rng: np.random.Generator) -> dict[str, s
         view = others[int(rng.integers(len(others)))]
     plane = {"plane": view.plane} if view.plane is not None else {}
     return {**plane, "view": view.name, "meta": view.meta, **quality}
-
-
-def boxes_of(zones: NDArray[np.uint8]) -> dict[str, str]:
-    """The box around each zone, as columns; a zone that is not in the frame is there and empty."""
-    boxes = {}
-    for number, name in enumerate(ZONES, 1):
-        x, y, width, height = cv2.boundingRect((zones == number).astype(np.uint8))
-        boxes[f"box.{name}"] = f"{x} {y} {x + width} {y + height}" if width else EMPTY
-    return boxes
-
-
-def shaken(zones: NDArray[np.uint8], pixels: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Outlines of an unsteady hand: each point moved smoothly by `pixels` (standard deviation)."""
-    if not pixels:
-        return zones
-    size = zones.shape[0]
-    coarse = rng.standard_normal((2, 9, 9)).astype(np.float32)
-    across, down = (cv2.resize(part, (size, size), interpolation=cv2.INTER_CUBIC) for part in coarse)
-    x, y = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
-    x += across * np.float32(pixels / across.std())
-    y += down * np.float32(pixels / down.std())
-    return np.asarray(cv2.remap(zones, x, y, cv2.INTER_NEAREST), np.uint8)
-
-
-def _masks(frame: Frame) -> dict[str, NDArray[np.uint8]]:
-    empty = np.zeros_like(frame.image)
-    return {name: np.where(frame.overlays.get(name, empty) > 0, 255, empty) for name in OVERLAYS}

@@ -10,10 +10,11 @@ from sonoprior.core.randomness import generator
 
 from .burnt_in import burn, drawn
 from .exam import Exam, Shot
-from .frame import Frame, seen
+from .frame import Frame
 from .physics import Noise, complex_noise
 from .poses import Pose, pose
 from .probes import Screen, beam_grid
+from .scanner import seen
 from .views import BY_NAME
 
 PATHS = (
@@ -94,7 +95,16 @@ def film(exam: Exam, sweep: Sweep, size: int) -> Iterator[Frame]:
         noise = generator(exam.seed, "film", exam.number, sweep.number, number)
         looks = _speckle(exam, sweep, moved[number] / _CORRELATED_MM)
         plane = sweep.pose(float(place)).plane
-        picture, zones = seen(exam, plane, grid, looks, brightness, noise)
+        picture, zones = seen(
+            exam.patient.body,
+            exam.style,
+            plane,
+            grid,
+            looks,
+            brightness,
+            noise,
+            inverted=exam.habits.inverted,
+        )
         yield Frame(burn(picture, overlays), zones, overlays, sweep.shot(float(place)))
 
 
