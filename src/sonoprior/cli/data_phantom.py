@@ -17,41 +17,48 @@ def phantom(  # noqa: PLR0913 - one argument a flag
     out: Path,
     /,
     *,
+    kit: str = "early-pregnancy",
     patients: int = 120,
     frames: int | None = None,
     seed: int = 7,
     size: int = 256,
     outlines: float = 0.23,
     boxes: float = 1.0,
-    abdominal: float = 0.04,
+    abdominal: float | None = None,
     view_weight: Annotated[list[str] | None, Parameter(name="--view-weight")] = None,
-    unlabelled: float = 0.05,
-    sweeps: int = 0,
-    label_noise: float = 0.0,
+    unlabelled: float | None = None,
+    out_of_scope: float | None = None,
+    sweeps: int | None = None,
+    label_noise: float | None = None,
     outline_noise: float = 0.0,
     confounder: str | None = None,
     overlay_masks: bool = False,
     jobs: int | None = None,
     json: bool = False,
 ) -> None:
-    """Simulate exams of early pregnancy and write them as a case set.
+    """Simulate exams and write them as a case set.
 
     Args:
         out: the new folder.
+        kit: which exams: early-pregnancy, abdomen or fetal-planes. A flag that is not a kit's own is refused.
         patients: how many, one exam each.
-        frames: how many with one of the eight classes, in all; by default 16.7 a patient.
+        frames: early-pregnancy: how many with one of the eight classes, in all; by default 16.7 a patient.
         seed: the same seed makes the same set, with any number of jobs.
         size: pixels in each direction.
         outlines: share of frames that come with outlines.
         boxes: share of frames that come with boxes.
-        abdominal: share of patients scanned through the abdominal wall.
-        view_weight: how often a view is taken, as "NAME=WEIGHT"; may be given several times, and views that
-            are not named are then not taken. By default they come as often as in real exams.
-        unlabelled: further frames off their plane or between two views, as a share.
-        sweeps: clips of 10 to 60 frames a patient, on top.
-        label_noise: share of frames whose view is wrong.
+        abdominal: early-pregnancy: share of patients scanned through the abdominal wall; by default 0.04.
+        view_weight: early-pregnancy: how often a view is taken, as "NAME=WEIGHT"; may be given several times,
+            and views that are not named are then not taken. By default they come as often as in real exams.
+        unlabelled: early-pregnancy: further frames off their plane or between two views, as a share, by
+            default 0.05. Otherwise: share of patients whom nobody labelled, by default 0.6 of the abdomen's.
+        out_of_scope: abdomen: share of the unlabelled frames that show another part of the body; by default
+            0.05.
+        sweeps: early-pregnancy: clips of 10 to 60 frames a patient, on top.
+        label_noise: early-pregnancy: share of frames whose view is wrong.
         outline_noise: standard deviation of an outline's error, in pixels.
-        confounder: a burnt-in mark that goes with a class but in the test part, as "logo=adnexa and ovary".
+        confounder: early-pregnancy: a burnt-in mark that goes with a class but in the test part, as
+            "logo=adnexa and ovary".
         overlay_masks: keep the place of each burnt-in mark.
         jobs: processes; by default one a core.
         json: print what was made as JSON.
@@ -60,28 +67,34 @@ def phantom(  # noqa: PLR0913 - one argument a flag
 
     if jobs is not None and jobs < 1:
         raise DataError(f"--jobs must be at least 1, but got {jobs}.")
+    own = {
+        "frames": frames,
+        "abdominal": abdominal,
+        "view_weights": _weights(view_weight) if view_weight else None,
+        "unlabelled": unlabelled,
+        "out_of_scope": out_of_scope,
+        "sweeps": sweeps,
+        "label_noise": label_noise,
+        "confounder": None if confounder is None else _confounder(confounder),
+    }
     made = make_phantom(
         out,
+        kit,
+        jobs=jobs,
         patients=patients,
-        frames=frames,
         seed=seed,
         size=size,
         outline_fraction=outlines,
         box_fraction=boxes,
-        abdominal=abdominal,
-        view_weights=_weights(view_weight or []),
-        unlabelled=unlabelled,
-        sweeps=sweeps,
-        label_noise=label_noise,
         outline_noise_px=outline_noise,
-        confounder=None if confounder is None else _confounder(confounder),
         overlay_masks=overlay_masks,
-        jobs=jobs,
+        **{name: value for name, value in own.items() if value is not None},
     )
     if json:
-        print_json({"folder": str(out), "name": made.info.name, "cases": len(made), "simulated": True})
+        said = {"folder": str(out), "kit": kit, "name": made.info.name, "cases": len(made)}
+        print_json({**said, "simulated": True})
     else:
-        print(f"{len(made)} simulated frames of {patients} simulated patients in {out}")
+        print(f"{len(made)} simulated frames of {patients} simulated patients ({kit}) in {out}")
 
 
 def _weights(texts: list[str]) -> dict[str, float]:
