@@ -127,7 +127,7 @@ def test_a_column_is_text_or_none(written):
     assert written.column("exam").tolist() == ["1", "1", None, None, None]
     assert written.column("device").tolist() == [None] * 5
     assert written.column("extra.age")[4] == "31"
-    assert written.members("map") == ["cam"]
+    assert written.named("map") == ["cam"]
 
 
 def test_a_subset_keeps_its_files(written):

@@ -140,7 +140,7 @@ def known_cases(case_set: CaseSet, source: str) -> dict[str, NDArray[np.bool_]]:
     if source == "landmarks":
         return _known_landmarks(case_set)
     family = {"outlines": "outline", "boxes": "box", "points": "point", "maps": "map"}[source]
-    names = case_set.members("map") if source == "maps" else case_set.info.zones
+    names = case_set.named("map") if source == "maps" else case_set.info.zones
     known = {name: _filled(case_set, f"{family}.{name}") for name in names}
     mapped = _filled(case_set, "zonemap") & (source == "outlines")
     return {name: cells | mapped for name, cells in known.items()}

@@ -15,6 +15,7 @@ from sonoprior.core.errors import DataError, FolderError
 
 from .cells import EMPTY, split_items
 from .columns import FAMILIES, PLAIN, family_of
+from .combinations import Combinations, combinations_of
 from .images import Grey, Mask, read_grey, read_indexed, read_mask, read_shape
 from .info import DatasetInfo, read_info
 from .inside import Inside
@@ -41,6 +42,7 @@ class CaseSet:
     info: DatasetInfo
     table: pd.DataFrame
     _columns: dict[str, Column] = field(default_factory=dict, init=False, repr=False)
+    _combined: dict[str, Combinations] = field(default_factory=dict, init=False, repr=False)
 
     @staticmethod
     def open(path: Path | str, *, check: bool = True) -> "CaseSet":
@@ -88,19 +90,53 @@ class CaseSet:
         return next(iter(self.info.levels))
 
     def classes(self, level: str | None = None) -> list[str]:
-        """The classes of a level, in order; of the default level if none is named.
+        """The K classes of a level, in order; of the default level if none is named.
+
+        Where a case may show several classes, these are the label combinations that occur, see
+        `combinations_of`: "liver + kidney".
 
         Raises:
             DataError: if there is no such level.
         """
-        level = self.default_level if level is None else level
-        return self.info.levels[one_of(f"{self.root}: the level", level, list(self.info.levels), DataError)]
+        level = self._level(level)
+        return self._combinations(level).names if level in self.info.several else self.info.levels[level]
 
     def labels(self, level: str | None = None) -> NDArray[np.int64]:
         """For each case the position of its class in `classes(level)`, (n,) int64; -1 where unknown."""
-        numbers = {name: number for number, name in enumerate(self.classes(level))}
-        cells = self.column(f"label.{level or self.default_level}")
+        level = self._level(level)
+        if level in self.info.several:
+            return self._combinations(level).labels
+        numbers = {name: number for number, name in enumerate(self.info.levels[level])}
+        cells = self.column(f"label.{level}")
         return np.array([-1 if cell is None else numbers[cell] for cell in cells], dtype=np.int64)
+
+    def singles(self, level: str | None = None) -> list[str]:
+        """The C single classes of a level, in order: those that `dataset.yaml` names."""
+        return self.info.levels[self._level(level)]
+
+    def members(self, level: str | None = None) -> NDArray[np.bool_]:
+        """Which of the C single classes each of the K classes holds, (K, C); the identity for most levels."""
+        level = self._level(level)
+        if level in self.info.several:
+            return self._combinations(level).members
+        return np.eye(len(self.info.levels[level]), dtype=bool)
+
+    def shown(self, level: str | None = None) -> dict[str, list[str]]:
+        """Each of the K classes of a level with the single classes that it holds."""
+        singles = np.array(self.singles(level), dtype=object)
+        return {
+            name: singles[held].tolist()
+            for name, held in zip(self.classes(level), self.members(level), strict=True)
+        }
+
+    def _level(self, level: str | None) -> str:
+        level = self.default_level if level is None else level
+        return one_of(f"{self.root}: the level", level, list(self.info.levels), DataError)
+
+    def _combinations(self, level: str) -> Combinations:
+        if level not in self._combined:
+            self._combined[level] = combinations_of(self.column(f"label.{level}"), self.info.levels[level])
+        return self._combined[level]
 
     def groups(self) -> NDArray[np.str_]:
         """For each case what a split must not cut, (n,): its patient, else its exam, clip or itself.
@@ -131,7 +167,7 @@ class CaseSet:
         column = self.table[name].astype(object)
         return column.where(column.notna(), None).to_numpy()
 
-    def members(self, family: str) -> list[str]:
+    def named(self, family: str) -> list[str]:
         """The second parts of the table's columns of one family: ["cam"] for the columns "map.*"."""
         return [name.partition(".")[2] for name in self.table.columns if name.startswith(f"{family}.")]
 
@@ -223,7 +259,9 @@ class CaseSet:
 
         It stays the same as long as nothing was changed, so that what was derived from a set can be kept.
         """
-        digest = hashlib.sha256(self.info.model_dump_json().encode())
+        # A field that a set does not use must not make it another set than it was before there was the field.
+        unused = set() if self.info.several else {"several"}
+        digest = hashlib.sha256(self.info.model_dump_json(exclude=unused).encode())
         for name in self.table.columns:
             cells = ["" if cell is None else cell for cell in self.column(name)]
             digest.update("\x1f".join([name, *cells]).encode())

@@ -10,6 +10,8 @@ from sonoprior.core.checks import listed, nearest, one_of
 from sonoprior.core.errors import DataError, FolderError
 from sonoprior.core.folder import refuse_newer, write_text
 
+from .combinations import BETWEEN, NONE
+
 FORMAT = 1
 FILE = "dataset.yaml"
 _MOST_BYTES = 1_000_000
@@ -27,6 +29,7 @@ class DatasetInfo(BaseModel):
         name: short name, for tables and reports.
         about: what the images show and how they were taken.
         levels: label levels, each with its classes in order; the first level is the default.
+        several: the levels in which a case may show several classes at once, or none of them.
         zones: what may be outlined, boxed or marked with a point, in the order of an indexed zone map.
         landmarks: names of the landmarks, in the order of the column `points`.
         groupings: name of a grouping to {name of a map: the zones or landmarks that it unites}.
@@ -42,6 +45,7 @@ class DatasetInfo(BaseModel):
     name: str
     about: str = ""
     levels: dict[str, list[str]] = {}
+    several: list[str] = []
     zones: list[str] = []
     landmarks: list[str] = []
     groupings: dict[str, dict[str, list[str]]] = {}
@@ -57,9 +61,22 @@ class DatasetInfo(BaseModel):
         _check_names("landmarks", self.landmarks)
         for level, classes in self.levels.items():
             _check_names(f"levels.{level}", classes)
+        self._check_several()
         self._check_groupings()
         self._check_mirror()
         return self
+
+    def _check_several(self) -> None:
+        _check_names("several", self.several)
+        for level in self.several:
+            one_of("several: a level", level, list(self.levels), DataError)
+            _check_names(f"levels.{level}", self.levels[level], _RESERVED)
+            for name in self.levels[level]:
+                if name == NONE or BETWEEN in name or name != name.strip():
+                    raise DataError(
+                        f"levels.{level}: a class that may stand beside others must not be called '{NONE}',"
+                        f" hold '{BETWEEN}' or begin or end with a space, but got {name!r}."
+                    )
 
     def _check_groupings(self) -> None:
         for name, groups in self.groupings.items():

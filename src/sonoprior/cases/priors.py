@@ -229,7 +229,7 @@ def _bells(centres: NDArray[np.float64], sigma: float, length: int) -> NDArray[n
 def _known_names(case_set: CaseSet, source: Source) -> list[str]:
     """What this source may hold: zones, landmarks, or names of maps."""
     info = case_set.info
-    known = {"landmarks": info.landmarks, "maps": case_set.members("map")}.get(source, info.zones)
+    known = {"landmarks": info.landmarks, "maps": case_set.named("map")}.get(source, info.zones)
     if not known:
         needed = {"landmarks": "landmarks in dataset.yaml", "maps": "columns map.<name>"}
         what = needed.get(source, "zones in dataset.yaml")

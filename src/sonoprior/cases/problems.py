@@ -1,7 +1,7 @@
 """What is wrong with a case set's table, as far as it can be said without decoding a pixel."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -14,6 +14,7 @@ from sonoprior.core.errors import DataError
 
 from .cells import EMPTY, parse_boxes, parse_landmarks, parse_points, split_items
 from .columns import REQUIRED, SPLIT_PARTS, check_column
+from .combinations import classes_in
 from .info import DatasetInfo
 from .inside import Inside
 
@@ -89,10 +90,18 @@ def _check_of(column: str, info: DatasetInfo, inside: Inside) -> _Check | None:
         "box": parse_boxes,
         "point": parse_points,
         "points": lambda cell, where: parse_landmarks(cell, len(info.landmarks), where),
-        "label": lambda cell, where: one_of(f"{where}: the class", cell, info.levels[member], DataError),
+        "label": partial(_check_label, info.levels.get(member, ()), member in info.several),
         "split": lambda cell, where: one_of(f"{where}: the part", cell, SPLIT_PARTS, DataError),
     }
     return checks.get(family)
+
+
+def _check_label(classes: Sequence[str], several: bool, cell: str, where: str) -> None:
+    names = classes_in(cell) if several else [cell]
+    for at, name in enumerate(names):
+        one_of(f"{where}: the class", name, classes, DataError)
+        if name in names[:at]:
+            raise DataError(f"{where}: every class may stand there once, but '{name}' stands there twice.")
 
 
 def _check_outline(inside: Inside, cell: str, where: str) -> None:

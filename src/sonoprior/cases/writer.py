@@ -11,6 +11,7 @@ from types import TracebackType
 import numpy as np
 import pandas as pd
 
+from sonoprior.core.checks import listed
 from sonoprior.core.errors import DataError
 from sonoprior.core.folder import whole_folder
 
@@ -30,6 +31,7 @@ class CaseSetWriter:
 
         with CaseSetWriter(out, info) as writer:
             writer.add("a", image, labels={"view": "uterus"}, outlines={"sac": EMPTY}, patient="7")
+            writer.add("b", image, labels={"organs": ["liver", "kidney"]})
 
     Images and outlines given as files are copied bit by bit; those given as arrays become PNGs.
 
@@ -69,7 +71,7 @@ class CaseSetWriter:
         case: str,
         image: Path | Grey,
         *,
-        labels: Mapping[str, str] | None = None,
+        labels: Mapping[str, str | Sequence[str]] | None = None,
         outlines: Mapping[str, Outline] | None = None,
         zonemap: Grey | None = None,
         maps: Mapping[str, Path | Grey] | None = None,
@@ -80,14 +82,16 @@ class CaseSetWriter:
         Args:
             case: its id.
             image: a file, or (H, W) uint8.
-            labels: level to class.
+            labels: level to class, or to all the classes that the case shows where it may show several; an
+                empty list says that it shows none of them.
             outlines: zone to outline; a zone that is not named is absent.
             zonemap: (H, W) uint8, 0 background, k the k-th zone; all zones are then present.
             maps: name to automatic mask or heat map, a file or (H, W) uint8.
             columns: any other column ("patient", "box.lesion"), None where missing.
 
         Raises:
-            DataError: if the id was added before, a level or zone is unknown, or an array does not fit.
+            DataError: if the id was added before, a level or zone is unknown, an array does not fit, or
+                several classes are given where a case has one.
         """
         if case in self._ids:
             raise DataError(f"{self._out}: every case must have an id of its own, but '{case}' came twice.")
@@ -99,7 +103,7 @@ class CaseSetWriter:
         self._ids.add(case)
         stem = self._stem(case)
         row = {"case": case, "image": self._store(image, "images", stem)}
-        row |= {f"label.{level}": name for level, name in labels.items()}
+        row |= {f"label.{level}": self._label(level, shown, case) for level, shown in labels.items()}
         row |= {f"outline.{zone}": self._outline(zone, drawn, stem) for zone, drawn in outlines.items()}
         row |= {f"map.{name}": self._store(grey, f"maps/{name}", stem) for name, grey in maps.items()}
         if zonemap is not None:
@@ -119,6 +123,17 @@ class CaseSetWriter:
                 raise DataError(
                     f"{where}: a map must have the shape of its image, {shape}, but got {array.shape}."
                 )
+
+    def _label(self, level: str, shown: str | Sequence[str], case: str) -> str:
+        if isinstance(shown, str):
+            return shown
+        if level not in self._info.several:
+            raise DataError(
+                f"{self._out}: case '{case}': a list of classes is for levels in which a case may show"
+                f" several ({listed(self._info.several) or 'none here'}), but got one for '{level}'; add"
+                " that to `several`, or give one class."
+            )
+        return join_items(list(shown)) if shown else EMPTY
 
     def _outline(self, zone: str, drawn: Outline, stem: str) -> str:
         if isinstance(drawn, str):

@@ -12,14 +12,35 @@ INFO = DatasetInfo(
 )
 
 
+def own(level):
+    return {name: [name] for name in INFO.levels[level]}
+
+
 def test_classes_change_places_with_their_partners():
-    assert label_partners(INFO, "view") == [2, 1, 0]
+    assert label_partners(INFO, "view", own("view")) == [2, 1, 0]
+
+
+def test_a_combination_changes_places_with_that_of_its_classes_partners():
+    shown = {"none": [], "left": ["left eye"], "left + four": ["left eye", "four chambers"]}
+    shown |= {
+        "four + right": ["four chambers", "right eye"],
+        "right": ["right eye"],
+        "both": ["left eye", "right eye"],
+    }
+    assert label_partners(INFO, "view", shown) == [0, 4, 3, 2, 1, 5]
+
+
+def test_a_combination_whose_mirror_image_no_case_shows_is_refused():
+    shown = {"left + four": ["left eye", "four chambers"], "right": ["right eye"]}
+    message = r"mirror image of 'left \+ four' \(four chambers, right eye\) is not of the level 'view'"
+    with pytest.raises(RecipeError, match=message):
+        label_partners(INFO, "view", shown)
 
 
 def test_a_class_whose_partner_is_not_in_the_level_is_refused():
     message = r"augment\.mirror must be 0.* image of 'left eye' \(right eye\) is not of the level 'arrow'"
     with pytest.raises(RecipeError, match=message):
-        label_partners(INFO, "arrow")
+        label_partners(INFO, "arrow", own("arrow"))
 
 
 @pytest.mark.parametrize(

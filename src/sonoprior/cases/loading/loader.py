@@ -135,7 +135,7 @@ class Loader:
         info, cache = self._cache.case_set.info, self._cache
         if spec.mirror == 0:
             info = info.model_copy(update={"mirror": []})
-        labels = {level: _mirrored(info, level, of) for level, of in self._labels.items()}
+        labels = {level: _mirrored(cache.case_set, info, level, of) for level, of in self._labels.items()}
         priors = prior_partners(info, cache.groups)
         return Augmentation(spec, cache.size, self._seed, labels, priors, self._device, view)
 
@@ -178,9 +178,11 @@ class Loader:
         return torch.from_numpy(np.asarray(array)).to(self._device)
 
 
-def _mirrored(info: DatasetInfo, level: str, labels: Positions) -> list[int]:
+def _mirrored(case_set: CaseSet, info: DatasetInfo, level: str, labels: Positions) -> list[int]:
     """The class of the mirrored image; what an ontology puts above the set's own levels has no sides."""
-    return label_partners(info, level) if level in info.levels else list(range(int(labels.max()) + 1))
+    if level not in info.levels:
+        return list(range(int(labels.max()) + 1))
+    return label_partners(info, level, case_set.shown(level))
 
 
 def _own_labels(case_set: CaseSet, levels: Sequence[str]) -> dict[str, Positions]:

@@ -6,13 +6,19 @@ from sonoprior.cases.info import DatasetInfo
 from sonoprior.core.errors import RecipeError
 
 
-def label_partners(info: DatasetInfo, level: str) -> list[int]:
+def label_partners(info: DatasetInfo, level: str, shown: Mapping[str, Sequence[str]]) -> list[int]:
     """For each class of a level the class of the mirrored image.
 
+    Args:
+        info: names the pairs.
+        level: its name.
+        shown: its classes in order, each with the single classes that it holds (`CaseSet.shown`): itself,
+            or all of a label combination.
+
     Raises:
-        RecipeError: if a class has a partner that is not in the level.
+        RecipeError: if the mirror image of a class is not in the level.
     """
-    return _partners(info, {name: [name] for name in info.levels[level]}, f"of the level '{level}'")
+    return _partners(info, shown, f"of the level '{level}'")
 
 
 def prior_partners(info: DatasetInfo, groups: Mapping[str, Sequence[str]]) -> list[int]:
