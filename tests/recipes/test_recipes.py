@@ -206,13 +206,22 @@ def small(name: str) -> dict[str, object]:
 def step(recipe: Recipe, case_set, caches) -> None:
     """Assemble the first fold of a recipe, and take one step on one batch."""
     groups = case_groups(recipe.split, case_set)
-    parts = plan_parts(recipe.split, recipe.data, case_set, groups, classifies=recipe.classifies)[0]
+    parts = plan_parts(
+        recipe.split,
+        recipe.data,
+        case_set,
+        groups,
+        classifies=recipe.classifies,
+        streams=bool(recipe.streams),
+    )[0]
     priors = usable_priors(recipe, case_set)
     cache = Cache.build(case_set, caches, size=recipe.data.size, priors=priors)
     training, _ = assemble(recipe, cache, parts, 0, CPU)
-    batches = training.streams["labelled"].epoch(0)
-    batch = next(one for one in batches if not guides(recipe) or one.present["prior"].any())
-    outcome = training.experiment({"labelled": batch})
+    batches = {name: next(iter(stream.epoch(0))) for name, stream in training.streams.items()}
+    if guides(recipe):
+        labelled = training.streams["labelled"].epoch(0)
+        batches["labelled"] = next(one for one in labelled if one["only"].present["prior"].any())
+    outcome = training.experiment(batches)
     outcome.loss.backward()
     training.optimiser.step()
     assert torch.isfinite(outcome.loss)

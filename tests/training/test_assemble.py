@@ -7,6 +7,7 @@ from sonoprior.cases.loading.cache import Cache
 from sonoprior.core.errors import DataError, RecipeError
 from sonoprior.training.assemble import assemble, attribution_settings, guides, usable_priors
 from sonoprior.training.recipe_file import load_recipe, take_variant
+from sonoprior.training.streams import ONLY
 from sonoprior.training.task import level_of
 
 CPU = torch.device("cpu")
@@ -24,8 +25,12 @@ def plain(trained):
     return take_variant(trained.plan.recipe, "plain")
 
 
+def batches_of(training):
+    return [views[ONLY] for views in training.streams["labelled"].epoch(0)]
+
+
 def first_batch(training):
-    return next(iter(training.streams["labelled"].epoch(0)))
+    return batches_of(training)[0]
 
 
 def test_a_plain_run_has_no_guidance_and_moves_no_priors(trained, plain, cache):
@@ -54,15 +59,15 @@ def test_seeds_differ(plain, cache):
 
 def test_a_last_batch_of_one_image_is_left_out(plain, cache):
     training, _ = assemble(plain, cache, PARTS, 0, CPU)  # 17 images in batches of 8
-    assert [len(batch) for batch in training.streams["labelled"].epoch(0)] == [8, 8]
+    assert [len(batch) for batch in batches_of(training)] == [8, 8]
     eighteen = PARTS | {"train": np.arange(18)}
     training, _ = assemble(plain, cache, eighteen, 0, CPU)
-    assert [len(batch) for batch in training.streams["labelled"].epoch(0)] == [8, 8, 2]
+    assert [len(batch) for batch in batches_of(training)] == [8, 8, 2]
 
 
 def test_validation_is_plain_and_in_order(plain, cache):
     training, _ = assemble(plain, cache, PARTS, 0, CPU)
-    batches = list(training.validation.epoch(0))
+    batches = list(training.validation.loader.epoch(0))
     assert torch.cat([batch["index"] for batch in batches]).tolist() == PARTS["validation"].tolist()
 
 

@@ -38,7 +38,7 @@ def test_a_control_changes_what_guides_and_nothing_else(trained, tmp_path):
     batches = []
     for plan in (trained.plan, guided_by(trained.plan, control="blob")):
         training, _ = assemble(plan.recipe, cache, plan.parts, plan.seed, CPU.device)
-        batches.append(list(training.streams["labelled"].epoch(0)))
+        batches.append([views["only"] for views in training.streams["labelled"].epoch(0)])
     for real, control in zip(*batches, strict=True):
         assert (real["image"] == control["image"]).all()
         assert (real.present["prior"] == control.present["prior"]).all()

@@ -50,7 +50,7 @@ def experiment(net, alpha: float, **settings) -> Experiment:
 def test_a_step_is_that_of_the_module_for_ones_own_loop():
     net, other = network(), network()
     batch = record()
-    outcome = experiment(net, 4.0)({"labelled": batch})
+    outcome = experiment(net, 4.0)({"labelled": {"only": batch}})
     outcome.loss.backward()
     guided = PriorGuidedAttribution(other, "2", alpha=4.0)
     logits, term = guided(batch.fields["image"], batch.fields["prior"], batch.present["prior"])
@@ -63,7 +63,7 @@ def test_a_step_is_that_of_the_module_for_ones_own_loop():
 def test_a_batch_without_priors_is_a_plain_step():
     net, plain = network(), network()
     batch = record(with_priors=False)
-    experiment(net, 4.0)({"labelled": batch}).loss.backward()
+    experiment(net, 4.0)({"labelled": {"only": batch}}).loss.backward()
     cross_entropy(plain(batch.fields["image"]), batch.fields["label.view"]).backward()
     for mine, theirs in zip(net.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, theirs.grad)
@@ -74,7 +74,7 @@ def test_copies_live_on_their_own():
     copied = copy.deepcopy(original)
     with torch.no_grad():
         copied.network[0].weight.add_(1)
-    losses = [each({"labelled": record()}).loss for each in (original, copied)]
+    losses = [each({"labelled": {"only": record()}}).loss for each in (original, copied)]
     assert not torch.isclose(*losses)
 
 

@@ -7,8 +7,9 @@ from torch import nn
 
 from sonoprior.objectives.base import Term
 from sonoprior.training.experiment import Outcome
-from sonoprior.training.loop import Fit, _Means, _together, steps_per_epoch
+from sonoprior.training.loop import Fit, _Means, steps_per_epoch
 from sonoprior.training.recipe import TrainingSettings
+from sonoprior.training.streams import rounds
 
 
 def fit_of(**settings) -> Fit:
@@ -77,10 +78,13 @@ class Numbers(list):
         return iter([(epoch, number) for number in self])
 
 
-def test_streams_go_together_and_the_shortest_ends_the_epoch():
+def test_a_stream_that_is_shorter_than_an_epoch_begins_anew_and_never_repeats_an_order():
+    assert list(rounds(Numbers([7, 8]), 3, epoch=0)) == [(0, 7), (0, 8), (1, 7), (1, 8)]
+    assert list(rounds(Numbers([7, 8]), 3, epoch=1)) == [(2, 7), (2, 8), (3, 7), (3, 8)]
+    assert list(rounds(Numbers([7, 8]), 2, epoch=5)) == [(5, 7), (5, 8)]
+
+
+def test_an_epoch_is_as_long_as_is_asked_for_or_as_the_labelled_stream():
     streams = {"labelled": Numbers([1, 2, 3]), "other": Numbers([7, 8])}
-    assert steps_per_epoch(streams) == 2
-    assert list(_together(streams, 5)) == [
-        {"labelled": (5, 1), "other": (5, 7)},
-        {"labelled": (5, 2), "other": (5, 8)},
-    ]
+    assert steps_per_epoch(TrainingSettings(), streams) == 3
+    assert steps_per_epoch(TrainingSettings(steps_per_epoch=10), streams) == 10

@@ -115,15 +115,16 @@ def plain_warnings() -> "Generator[None, None, None]":
 def epoch_bar(settings: "Recipe") -> "Generator[AfterEpoch, None, None]":
     """A bar that counts epochs, with the monitored metric behind it."""
     from sonoprior.core.progress import bar
+    from sonoprior.training.pretraining import epochs_in_all
 
-    monitor = settings.training.monitor
-    with bar("training", settings.training.epochs) as tick:
+    with bar("training", epochs_in_all(settings)) as tick:
         seen = 0
 
         def after_epoch(fit: "Fit") -> None:
             nonlocal seen
+            monitor = fit.training.settings.monitor
             now, best = fit.progress.rows[-1][f"val.{monitor}"], fit.progress.best_value
-            tick(fit.progress.epochs - seen, f"{monitor} {now:.3f}, best {best:.3f}")
-            seen = fit.progress.epochs
+            tick(fit.epochs_done - seen, f"{monitor} {now:.3f}, best {best:.3f}")
+            seen = fit.epochs_done
 
         yield after_epoch

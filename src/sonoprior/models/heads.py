@@ -1,4 +1,4 @@
-"""What the columns of a network's outputs are: logits of classes, an embedding for each label level, or both.
+"""What the columns of a network's outputs are: logits of classes, embeddings of label levels, further logits.
 
 All of them are one linear layer on the shared features, which is the backbone's own last layer with as many
 outputs as all heads want. So a network stays what it is for attribution, for weights and for export.
@@ -16,13 +16,17 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Heads:
-    """The heads of a network, by column: first the logits, then an embedding a level.
+    """The heads of a network, by column: the logits, an embedding a level, then two further sets of logits.
 
     Attributes:
-        classes: K, how many logits there are; 0 for a network that only embeds.
+        classes: K, how many logits there are; 0 for a network without a classifier.
         levels: the levels with an embedding, the leaf's first.
         dimension: D of each embedding.
         inference: the levels whose embeddings are compared at inference.
+        several: whether an image may show several of the K classes at once, so that each logit is a decision
+            of its own.
+        combinations: how many label combinations have a logit of their own, beside those of the K classes.
+        clusters: how many clusters have one.
 
     >>> heads = Heads(classes=0, levels=("view", "meta"), dimension=4, inference=("view",))
     >>> outputs = torch.rand(2, heads.width)
@@ -36,10 +40,18 @@ class Heads:
     levels: tuple[str, ...] = ()
     dimension: int = 0
     inference: tuple[str, ...] = ()
+    several: bool = False
+    combinations: int = 0
+    clusters: int = 0
 
     @property
     def width(self) -> int:
-        """K + L D, the outputs of the network."""
+        """How many outputs the network has: K + L D, and the combinations and clusters."""
+        return self._embedded + self.combinations + self.clusters
+
+    @property
+    def _embedded(self) -> int:
+        """K + L D, where the embeddings end."""
         return self.classes + len(self.levels) * self.dimension
 
     @property
@@ -53,8 +65,16 @@ class Heads:
         return bool(self.levels)
 
     def logits(self, outputs: Tensor) -> Tensor:
-        """(B, K) of outputs (B, K + L D)."""
+        """(B, K) of all outputs."""
         return outputs[:, : self.classes]
+
+    def combination_logits(self, outputs: Tensor) -> Tensor:
+        """(B, combinations) of all outputs."""
+        return outputs[:, self._embedded : self._embedded + self.combinations]
+
+    def cluster_logits(self, outputs: Tensor) -> Tensor:
+        """(B, clusters) of all outputs."""
+        return outputs[:, self._embedded + self.combinations :]
 
     def embeddings(self, outputs: Tensor) -> dict[str, Tensor]:
         """Level to its embedding before it is normalised, (B, D)."""
@@ -74,5 +94,5 @@ class Heads:
         return slice(start, start + self.dimension)
 
     def only(self, columns: slice, weights: Tensor) -> Tensor:
-        """Weights (B, n) of some columns as weights of all outputs (B, K + L D): 0 for the others."""
+        """Weights (B, n) of some columns as weights of all outputs: 0 for the others."""
         return functional.pad(weights, (columns.start, self.width - columns.stop))

@@ -25,6 +25,35 @@ class EmbeddingSpec(BaseModel):
     logits: bool = False
 
 
+class CombinationsSpec(BaseModel):
+    """A logit for each label combination, beside those of the classes: the second head of paper 002.
+
+    Attributes:
+        least: how many labelled training cases a combination must have; rarer ones have no logit.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    least: Annotated[int, Field(ge=1)] = 1
+
+
+class ClustersSpec(BaseModel):
+    """A logit for each cluster, instead of those of the classes or beside them.
+
+    Attributes:
+        count: how many, or as many as there are label "combinations" in the training part; of a level with
+            one label a case these are its classes.
+        least: how many cases a combination must have to count, where `count` is "combinations".
+        logits: whether the network gives logits of the classes too.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    count: Annotated[int, Field(ge=2)] | Literal["combinations"] = "combinations"
+    least: Annotated[int, Field(ge=1)] = 1
+    logits: bool = False
+
+
 class ModelSpec(BaseModel):
     """A backbone, its weights, and the place where its attribution is read.
 
@@ -34,9 +63,12 @@ class ModelSpec(BaseModel):
         tap: "default", "last" (the last feature map), "stage1", "stage2", ... (as timm counts the stages of
             the backbone; the blocks of a vision transformer), or the path of any submodule
             ("layer3.1.conv2").
-        weights: "none", "hub" (needs a network), or the path of a safetensors file or a state dict.
+        weights: "none", "hub" (needs a network), the path of a safetensors file, a state dict or a run, or
+            "pretraining:NAME" for a run of the recipe's `pretraining` that is trained first.
         dropout: probability of dropping a feature before the last layer.
         embedding: what the network embeds, and not only classifies; none for a classifier.
+        combinations: logits of label combinations beside those of the classes, if any.
+        clusters: logits of clusters, if any.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,3 +78,11 @@ class ModelSpec(BaseModel):
     weights: str = "none"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     embedding: EmbeddingSpec | None = None
+    combinations: CombinationsSpec | None = None
+    clusters: ClustersSpec | None = None
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the network gives logits of the classes: as its only head, or because it is told to."""
+        others = [head for head in (self.embedding, self.clusters) if head is not None]
+        return not others or any(head.logits for head in others)

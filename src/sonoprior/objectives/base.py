@@ -43,7 +43,7 @@ class Output:
     """What the network gave for one stream.
 
     Attributes:
-        outputs: (B, K + L D), all columns; what attribution differentiates.
+        outputs: (B, width), all columns; what attribution differentiates.
         guided: the guided pass at a tap, if an objective asked for one.
         heads: which columns are what; logits all of them where it is not given.
     """
@@ -61,6 +61,12 @@ class Output:
     def embeddings(self) -> dict[str, Tensor]:
         """Level to its embedding before it is normalised, (B, D)."""
         return {} if self.heads is None else self.heads.embeddings(self.outputs)
+
+
+Views = Mapping[str, Output]
+"""What the network gave for the views of one stream, by their names."""
+Records = Mapping[str, Record]
+"""The batches of the views of one stream, by their names; all of the same cases in the same order."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,10 @@ class Context:
         heads: which outputs are what; logits all of them where it is not given.
         sizes: how many classes each label level that a batch has holds.
         knowledge: beside the images; None for a recipe without a hierarchy.
+        members: (M, C) bool, for each class number that a batch has at the level which of the C classes it
+            holds, where a case may show several; None where a class number is one class.
+        combinations: (K,), which of the M class numbers have a logit of their own; None without that head.
+        streams: for every stream its cases, (n,) positions in its case set.
     """
 
     network: nn.Module
@@ -127,6 +137,9 @@ class Context:
     heads: Heads | None = None
     sizes: Mapping[str, int] = field(default_factory=dict[str, int])
     knowledge: Knowledge | None = None
+    members: Tensor | None = None
+    combinations: Tensor | None = None
+    streams: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
 
     def known(self, wanted: str) -> Knowledge:
         """What is known of the hierarchy.
@@ -169,7 +182,7 @@ class Context:
 
 
 class Objective(nn.Module, ABC):
-    """The base of all objectives. A subclass writes `forward`.
+    """The base of all objectives that read one view of their cases. A subclass writes `forward`.
 
     Attributes:
         stream: which stream of batches it reads.
@@ -182,6 +195,28 @@ class Objective(nn.Module, ABC):
     @abstractmethod
     def forward(self, output: Output, batch: Record) -> Term:
         """The term of one step."""
+
+
+class ViewsObjective(nn.Module, ABC):
+    """The base of all objectives that compare several views of the same cases. A subclass writes `forward`.
+
+    Attributes:
+        stream: which stream of batches it reads.
+        views: which views of that stream it needs.
+        without_gradient: those of them that teach and are not taught; the network keeps no graph of them,
+            unless another objective needs one.
+    """
+
+    stream: str = "unlabelled"
+    views: tuple[str, ...] = ("first", "second")
+    without_gradient: frozenset[str] = frozenset()
+
+    @abstractmethod
+    def forward(self, outputs: Views, batches: Records) -> Term:
+        """The term of one step; both by the names of the views."""
+
+    def after_step(self) -> None:
+        """Called after every step of the optimiser; momentum networks follow here."""
 
 
 def averaged(term: Term) -> Tensor:

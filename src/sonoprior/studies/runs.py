@@ -21,9 +21,11 @@ from sonoprior.training.assemble import check_guided, preflight, usable_priors
 from sonoprior.training.loop import Fit
 from sonoprior.training.machine import choose_device
 from sonoprior.training.parts import Parts, case_groups, labelled_part, plan_parts
+from sonoprior.training.pretraining import epochs_in_all
 from sonoprior.training.recipe import Recipe, differing_keys
 from sonoprior.training.recipe_file import load_recipe, write_recipe
 from sonoprior.training.run import Computing, Plan, is_finished, train_run
+from sonoprior.training.unlabelled import check_streams
 
 from .cluster import Cluster
 from .layout import RECIPE, SPLITS, PlannedRun
@@ -115,9 +117,17 @@ def create(kind: Kind, recipe: Recipe, case_set: CaseSet, out: Path) -> None:
             preflight(settings, case_set, building / "cache")
         groups = case_groups(recipe.split, case_set, building / "cache")
         for settings in variants:  # what one of them cannot have is said now, not when its turn has come
-            own = plan_parts(settings.split, settings.data, case_set, groups, classifies=settings.classifies)
+            own = plan_parts(
+                settings.split,
+                settings.data,
+                case_set,
+                groups,
+                classifies=settings.classifies,
+                streams=bool(settings.streams),
+            )
             for fold, parts in enumerate(own):
                 check_guided(settings, case_set, parts["train"], fold)
+                check_streams(settings, case_set, parts)
         whole = recipe.split.model_copy(update={"label_fraction": 1.0})
         folds = plan_parts(whole, recipe.data, case_set, groups, classifies=recipe.classifies)
         write_splits(building / SPLITS, case_set, groups, folds if kind.tested else _without_test(folds))
@@ -174,7 +184,7 @@ def _train(
 ) -> dict[str, str]:
     out, root = out.resolve(), case_set.root.resolve()
     folders = {run.name: run.folder(out) for run in runs}
-    epochs = {run.name: run.recipe(recipe).training.epochs for run in runs}
+    epochs = {run.name: epochs_in_all(run.recipe(recipe)) for run in runs}
     if on.cluster is not None:
         with Cluster(on.cluster) as cluster:
             cluster.check_sees([out, root])
@@ -194,7 +204,9 @@ def train_one(tell: Tell, out: Path, case_set_root: Path, run: PlannedRun, worke
     plan = Plan(
         recipe=recipe,
         case_set=case_set,
-        parts=labelled_part(recipe.split, recipe.data, case_set, groups, folds[run.fold]),
+        parts=labelled_part(
+            recipe.split, recipe.data, case_set, groups, folds[run.fold], streams=bool(recipe.streams)
+        ),
         groups=groups,
         variant=run.variant,
         fold=run.fold,
@@ -202,9 +214,9 @@ def train_one(tell: Tell, out: Path, case_set_root: Path, run: PlannedRun, worke
     )
 
     def after_epoch(fit: Fit) -> None:
-        tell(fit.progress.epochs)
+        tell(fit.epochs_done)
 
-    computing = Computing(choose_device(device), workers, out / "cache")
+    computing = Computing(choose_device(device), workers, out / "cache", out / "pretraining")
     with only_trainer(out, run.folder(out)):
         train_run(plan, run.folder(out), computing, resume=True, after_epoch=after_epoch)
 

@@ -1,5 +1,6 @@
 """From a recipe to objects: network, objectives, loaders, optimiser. A notebook may call it too."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,19 +19,24 @@ from sonoprior.cases.priors import PriorSpec, presence, prior_names
 from sonoprior.core.errors import DataError, RecipeError
 from sonoprior.core.randomness import derived_seed
 from sonoprior.models.network import build_network
+from sonoprior.models.spec import ModelSpec
 from sonoprior.models.taps import Tap
 from sonoprior.objectives import OBJECTIVES
-from sonoprior.objectives.base import Context, Objective
+from sonoprior.objectives.base import Context
 from sonoprior.objectives.settings import AttributionSettings
 
 from .evaluation import in_order
-from .experiment import Experiment
+from .experiment import AnyObjective, Experiment
 from .knowledge import KnowledgeOfRun
 from .loop import Training, steps_per_epoch
 from .parts import Parts
-from .recipe import Recipe
+from .recipe import LABELLED, Recipe
+from .recipe_file import pretraining_recipe
 from .schedule import PolynomialDecay
+from .streams import OneView, Stream
 from .task import Task, task_of
+from .unlabelled import check_views, stream_cases, tells_sides, unlabelled_stream
+from .validation import Validation
 
 
 def usable_priors(recipe: Recipe, case_set: CaseSet) -> PriorSpec | None:
@@ -94,36 +100,48 @@ def assemble(
     Args:
         recipe: with the settings of its variant.
         cache: pixels and priors of the case set.
-        parts: positions of the train and validation parts.
+        parts: positions of the train and validation parts, and of the unlabelled one where streams read it.
         seed: every draw of the run is derived from it, the first weights too.
         device: where to train.
         groups: (N,) the group of every case of the set, of which an embedding's validation finds nothing;
             each case is its own where None.
-        texts: the folder where embeddings of captions are kept; none keeps them nowhere.
+        texts: the folder where embeddings of captions are kept, and the pixels of case sets that streams
+            have of their own; none keeps captions nowhere, and refuses such streams.
 
     Raises:
         RecipeError, ModelError, DataError: if what the recipe asks for cannot be had.
     """
     train = parts["train"]
-    task = task_of(recipe, cache.case_set, train)
+    task = task_of(recipe, cache.case_set, parts)
     torch.manual_seed(derived_seed(seed, "weights"))
     network, tap = build_network(recipe.model, task.heads.width, recipe.data.size)
     priors = tuple(cache.priors) if cache.present[train].any() else ()
-    objectives = _objectives(recipe, _context(recipe, task, network, tap, train, priors, texts))
+    cases = stream_cases(recipe, cache, parts, task, texts)
+    positions = {LABELLED: train} | {name: of.positions for name, of in cases.items()}
+    objectives = _objectives(recipe, _context(recipe, task, network, tap, train, priors, texts, positions))
     # With the channels last a step of a small network takes three quarters of the time on a processor.
     experiment = Experiment(network, objectives, task.heads).to(device)
     experiment = experiment.to(memory_format=torch.channels_last)
-    streams = {"labelled": _training_loader(recipe, cache, train, task, seed, device)}
+    same_sides = tells_sides(cache.case_set, task)
+    streams: dict[str, Stream] = {
+        name: OneView(_training_loader(recipe, cache, train, task, seed, device))
+        if name == LABELLED
+        else unlabelled_stream(recipe.streams[name], name, cases[name], same_sides, seed, device)
+        for name in recipe.streams_read
+    }
+    check_views(recipe, objectives)
     training = Training(
         network=network,
         experiment=experiment,
         streams=streams,
-        validation=in_order(cache, parts["validation"], recipe.training.batch_size, task.labels),
-        task=task,
-        groups=np.array(cache.case_set.ids) if groups is None else groups,
-        retrieval=recipe.retrieval,
+        validation=Validation(
+            loader=in_order(cache, parts["validation"], recipe.training.batch_size, task.labels),
+            task=task,
+            groups=np.array(cache.case_set.ids) if groups is None else groups,
+            retrieval=recipe.retrieval,
+        ),
         optimiser=_optimiser(recipe, experiment),
-        schedule=_schedule(recipe, steps_per_epoch(streams)),
+        schedule=_schedule(recipe, steps_per_epoch(recipe.training, streams)),
         settings=recipe.training,
         seed=seed,
         device=device,
@@ -145,14 +163,25 @@ def preflight(recipe: Recipe, case_set: CaseSet, texts: Path | None = None) -> N
         RecipeError, ModelError, DataError: if the level, the priors, the backbone, its weights, the tap or
             an objective cannot be had.
     """
+    if recipe.pretrained_with is not None:
+        preflight(pretraining_recipe(recipe, recipe.pretrained_with), case_set, texts)
     task, spec = task_of(recipe, case_set), usable_priors(recipe, case_set)
-    network, tap = build_network(recipe.model, task.heads.width, recipe.data.size)
+    untrained = recipe.model if recipe.pretrained_with is None else without_weights(recipe.model)
+    network, tap = build_network(untrained, task.heads.width, recipe.data.size)
     priors = () if spec is None else tuple(prior_names(case_set, spec))
-    _objectives(recipe, _context(recipe, task, network, tap, np.arange(len(case_set)), priors, texts))
+    every = np.arange(len(case_set))
+    streams = dict.fromkeys(recipe.streams_read, every)
+    objectives = _objectives(recipe, _context(recipe, task, network, tap, every, priors, texts, streams))
+    check_views(recipe, objectives)
     for name in recipe.retrieval.kinds if task.heads.embeds else ():
         if task.hierarchy is None:
             raise RecipeError(f"retrieval.kinds.{name} needs an ontology, but the recipe has no hierarchy.")
         task.hierarchy.under(recipe.retrieval.kinds[name])
+
+
+def without_weights(model: ModelSpec) -> ModelSpec:
+    """The same network with weights of its own."""
+    return model.model_copy(update={"weights": "none"})
 
 
 def attribution_settings(recipe: Recipe) -> AttributionSettings:
@@ -165,7 +194,7 @@ def _example(recipe: Recipe) -> torch.Tensor:
     return torch.rand(2, 1, recipe.data.size, recipe.data.size)
 
 
-def _objectives(recipe: Recipe, context: Context) -> dict[str, tuple[float, Objective]]:
+def _objectives(recipe: Recipe, context: Context) -> dict[str, tuple[float, AnyObjective]]:
     return {
         name: (entry.weight, OBJECTIVES.load(entry.type)(entry.settings, context))
         for name, entry in recipe.active_objectives.items()
@@ -180,6 +209,7 @@ def _context(
     train: NDArray[np.int64],
     priors: tuple[str, ...],
     texts: Path | None = None,
+    streams: Mapping[str, NDArray[np.int64]] | None = None,
 ) -> Context:
     return Context(
         network=network,
@@ -191,6 +221,9 @@ def _context(
         heads=task.heads,
         sizes=task.sizes,
         knowledge=task.hierarchy and KnowledgeOfRun(task.hierarchy, recipe.language, texts),
+        members=torch.from_numpy(task.members) if task.several else None,
+        combinations=torch.from_numpy(task.combinations) if task.heads.combinations else None,
+        streams={name: torch.from_numpy(of) for name, of in (streams or {}).items()},
     )
 
 

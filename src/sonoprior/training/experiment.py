@@ -4,14 +4,29 @@ Attributions are gradients and are taken inside `forward`, so that a distributed
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from sonoprior.attribution.guided import guided_pass
 from sonoprior.core.errors import RecipeError
 from sonoprior.models.heads import Heads
-from sonoprior.objectives.base import Guidance, Objective, Output, Record, Term, averaged
+from sonoprior.objectives.base import (
+    Guidance,
+    Objective,
+    Output,
+    Record,
+    Records,
+    Term,
+    Views,
+    ViewsObjective,
+    averaged,
+)
+
+AnyObjective = Objective | ViewsObjective
+Weighted = Mapping[str, tuple[float, AnyObjective]]
 
 
 @dataclass(frozen=True)
@@ -31,7 +46,7 @@ class Experiment(nn.Module):
     """A network with the named objectives that train it.
 
     Args:
-        network: (B, 1, H, W) to outputs (B, K + L D).
+        network: (B, 1, H, W) to outputs (B, width).
         objectives: name to (weight, objective).
         heads: which outputs are what; logits all of them where None.
 
@@ -39,48 +54,70 @@ class Experiment(nn.Module):
         RecipeError: if two objectives of one stream need different guided passes.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        objectives: Mapping[str, tuple[float, Objective]],
-        heads: Heads | None = None,
-    ) -> None:
+    def __init__(self, network: nn.Module, objectives: Weighted, heads: Heads | None = None) -> None:
         super().__init__()
         self.network = network
         self.heads = heads
         self.weights = {name: weight for name, (weight, _) in objectives.items()}
         self.objectives = nn.ModuleDict({name: module for name, (_, module) in objectives.items()})
         self._guidance = _guidance_by_stream(objectives)
+        self._without_gradient = _without_gradient([module for _, module in objectives.values()])
 
-    def forward(self, batches: Mapping[str, Record]) -> Outcome:
-        """One forward pass a stream, and every objective on its stream.
+    def forward(self, batches: Mapping[str, Records]) -> Outcome:
+        """One forward pass a stream and view, and every objective on its stream.
 
         Args:
-            batches: stream to batch.
+            batches: stream to its views to their batches; an objective of one view reads the first.
         """
-        outputs = {stream: self._run(stream, batch) for stream, batch in batches.items()}
-        terms: dict[str, Term] = {}
-        for name, objective in self.objectives.items():
-            stream: str = objective.stream  # pyright: ignore[reportAssignmentType]
-            terms[name] = objective(outputs[stream], batches[stream])
+        outputs = {
+            stream: {view: self._run(stream, view, batch) for view, batch in views.items()}
+            for stream, views in batches.items()
+        }
+        terms = {
+            name: _term(objective, outputs, batches)  # pyright: ignore[reportArgumentType]
+            for name, objective in self.objectives.items()
+        }
         loss = sum(self.weights[name] * averaged(term) for name, term in terms.items())
         return Outcome(loss, terms)  # pyright: ignore[reportArgumentType]
 
-    def _run(self, stream: str, batch: Record) -> Output:
+    def after_step(self) -> None:
+        """Let the objectives follow a step of the optimiser."""
+        for objective in self.objectives.values():
+            if isinstance(objective, ViewsObjective):
+                objective.after_step()
+
+    def _run(self, stream: str, view: str, batch: Record) -> Output:
         guidance = self._guidance.get(stream)
         images = batch.fields["image"]
         if guidance is None or not batch.present["prior"].any():
-            return Output(self.network(images), heads=self.heads)
+            with torch.no_grad() if (stream, view) in self._without_gradient else nullcontext():
+                return Output(self.network(images), heads=self.heads)
         outputs, guided = guided_pass(
             self.network, guidance.tap, images, guidance.batch_norm, guidance.closed_head
         )
         return Output(outputs, guided, self.heads)
 
 
-def _guidance_by_stream(objectives: Mapping[str, tuple[float, Objective]]) -> dict[str, Guidance]:
+def _term(objective: AnyObjective, outputs: Mapping[str, Views], batches: Mapping[str, Records]) -> Term:
+    views, records = outputs[objective.stream], batches[objective.stream]
+    if isinstance(objective, ViewsObjective):
+        return objective(views, records)
+    first = next(iter(views))
+    return objective(views[first], records[first])
+
+
+def _without_gradient(objectives: list[AnyObjective]) -> set[tuple[str, str]]:
+    """The (stream, view) pairs that are read, and that no objective needs a gradient of."""
+    reading = [of for of in objectives if isinstance(of, ViewsObjective)]
+    still = {(of.stream, view) for of in reading for view in of.without_gradient}
+    learnt = {(of.stream, view) for of in reading for view in of.views if view not in of.without_gradient}
+    return still - learnt
+
+
+def _guidance_by_stream(objectives: Weighted) -> dict[str, Guidance]:
     wanted: dict[str, Guidance] = {}
     for name, (_, objective) in objectives.items():
-        if objective.guidance is None:
+        if not isinstance(objective, Objective) or objective.guidance is None:
             continue
         if wanted.setdefault(objective.stream, objective.guidance) != objective.guidance:
             raise RecipeError(

@@ -1,32 +1,25 @@
 """The training loop. One loop for every method: the experiment and the recipe vary."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from math import isnan
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from sonoprior.cases.loading.batch import Batch
-from sonoprior.cases.loading.loader import Loader
 from sonoprior.core.errors import RecipeError
 from sonoprior.core.randomness import derived_seed
 from sonoprior.metrics.catalogue import metric_named
-from sonoprior.metrics.classification import SCALARS
 from sonoprior.models.network import Network
 
 from .checkpoint import Checkpoint, Progress, State, copied, optimiser_state, restore_optimiser
-from .evaluation import Given, given
 from .experiment import Experiment, Outcome
-from .hierarchy_settings import RetrievalSettings
 from .recipe import TrainingSettings
-from .retrieval_evaluation import retrieval_scalars
 from .schedule import PolynomialDecay
-from .task import Task
-
-Row = dict[str, float]
+from .streams import Stream, rounds
+from .validation import Row, Validation
 
 
 @dataclass(frozen=True)
@@ -36,11 +29,8 @@ class Training:
     Attributes:
         network: what is kept at the end.
         experiment: network and objectives together.
-        streams: the loaders of the training part, by stream.
-        validation: the loader of the validation part, in order.
-        task: the labels, and what the network gives for them.
-        groups: (N,) the group of every case of the set, of which an embedding's validation finds nothing.
-        retrieval: how the nearest cases are looked for, where the network embeds.
+        streams: what the objectives read, by stream, the labelled one first.
+        validation: what is measured after every epoch.
         optimiser: over the parameters of the experiment.
         schedule: the learning rate by step.
         settings: of the recipe.
@@ -50,25 +40,40 @@ class Training:
 
     network: Network
     experiment: Experiment
-    streams: Mapping[str, Loader]
-    validation: Loader
-    task: Task
-    groups: NDArray[np.str_]
-    retrieval: RetrievalSettings
+    streams: Mapping[str, Stream]
+    validation: Validation
     optimiser: torch.optim.Optimizer
     schedule: PolynomialDecay
     settings: TrainingSettings
     seed: int
     device: torch.device
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch."""
+        return steps_per_epoch(self.settings, self.streams)
+
 
 @dataclass
 class Fit:
-    """A run on its way: what it trains with, how far it is, and the best weights so far."""
+    """A run on its way: what it trains with, how far it is, and the best weights so far.
+
+    Attributes:
+        training: what it trains with.
+        progress: how far it is.
+        best: the weights that are kept so far.
+        before: epochs of the run that it begins with, for a progress bar over both.
+    """
 
     training: Training
     progress: Progress = field(default_factory=Progress)
     best: State = field(default_factory=dict[str, torch.Tensor])
+    before: int = 0
+
+    @property
+    def epochs_done(self) -> int:
+        """Epochs trained, those of the run before included."""
+        return self.before + self.progress.epochs
 
     def run(self, after_epoch: Callable[["Fit"], None]) -> None:
         """Train until the last epoch or until the patience ends.
@@ -80,8 +85,9 @@ class Fit:
             RecipeError: if the loss is no longer a number.
         """
         while not self.finished:
-            epoch, start = self.progress.epochs, time.perf_counter()
-            row = train_epoch(self.training, epoch) | validate(self.training)
+            training, epoch, start = self.training, self.progress.epochs, time.perf_counter()
+            row = train_epoch(training, epoch)
+            row |= training.validation.measured(training.network, training.device)
             self.progress.rows.append(
                 {"epoch": epoch + 1, "seconds": round(time.perf_counter() - start, 3)} | row
             )
@@ -98,10 +104,14 @@ class Fit:
         return progress.epochs >= settings.epochs or (tired and progress.epochs > 0)
 
     def _keep_if_better(self, epoch: int, value: float) -> None:
-        """Keep the weights of a better epoch; a metric that is not defined is worse than any number."""
-        sign = 1 if metric_named(self.training.settings.monitor).higher_is_better else -1
-        before = self.progress.best_value
-        if not self.best or sign * value > sign * before or (isnan(before) and not isnan(value)):
+        """Keep the weights of a better epoch; a metric that is not defined is worse than any number.
+
+        Where the last weights are to be kept, every epoch is better.
+        """
+        settings, before = self.training.settings, self.progress.best_value
+        sign = 1 if metric_named(settings.monitor).higher_is_better else -1
+        last = settings.keep == "last"
+        if not self.best or last or sign * value > sign * before or (isnan(before) and not isnan(value)):
             self.best = copied(self.training.network)
             self.progress.best_epoch, self.progress.best_value = epoch, value
 
@@ -121,18 +131,27 @@ def train_epoch(training: Training, epoch: int) -> Row:
     """One pass over the training part; the means of the loss, its terms and their monitors."""
     training.experiment.train()
     means = _Means()
-    for step, batches in enumerate(_together(training.streams, epoch)):
-        means.add(_train_step(training, epoch, step, batches))
+    with ExitStack() as stack:
+        steps = training.steps_per_epoch
+        readers = {
+            name: stack.enter_context(closing(rounds(stream, steps, epoch)))
+            for name, stream in training.streams.items()
+        }
+        for step in range(steps):
+            batches = {name: _on(training.device, next(reader)) for name, reader in readers.items()}
+            means.add(_train_step(training, epoch, step, batches))
     return {"lr": training.optimiser.param_groups[0]["lr"]} | means.row()
 
 
-def _train_step(training: Training, epoch: int, step: int, batches: dict[str, Batch]) -> Outcome:
+def _train_step(
+    training: Training, epoch: int, step: int, batches: Mapping[str, Mapping[str, Batch]]
+) -> Outcome:
     # Dropout and the like draw from torch's global state; seeded by step, a resumed run draws the same.
     torch.manual_seed(derived_seed(training.seed, "step", epoch, step))
-    rate = training.schedule.rate(epoch * steps_per_epoch(training.streams) + step)
+    rate = training.schedule.rate(epoch * training.steps_per_epoch + step)
     for group in training.optimiser.param_groups:
         group["lr"] = rate
-    outcome = training.experiment({name: batch.to(training.device) for name, batch in batches.items()})
+    outcome = training.experiment(batches)
     if not torch.isfinite(outcome.loss):
         raise RecipeError(
             f"the loss must stay a finite number, but became {outcome.loss.item()} in epoch {epoch + 1};"
@@ -141,18 +160,17 @@ def _train_step(training: Training, epoch: int, step: int, batches: dict[str, Ba
     training.optimiser.zero_grad(set_to_none=True)
     outcome.loss.backward()
     training.optimiser.step()
+    training.experiment.after_step()
     return outcome
 
 
-def steps_per_epoch(streams: Mapping[str, Loader]) -> int:
-    """Steps of an epoch: it ends with the shortest stream."""
-    return min(len(loader) for loader in streams.values())
+def steps_per_epoch(settings: TrainingSettings, streams: Mapping[str, Stream]) -> int:
+    """Steps of an epoch: those that are asked for, or the batches of the first stream."""
+    return settings.steps_per_epoch or len(next(iter(streams.values())))
 
 
-def _together(streams: Mapping[str, Loader], epoch: int) -> Iterator[dict[str, Batch]]:
-    loaders = [loader.epoch(epoch) for loader in streams.values()]
-    for batches in zip(*loaders, strict=False):
-        yield dict(zip(streams, batches, strict=True))
+def _on(device: torch.device, views: Mapping[str, Batch]) -> dict[str, Batch]:
+    return {name: batch.to(device) for name, batch in views.items()}
 
 
 class _Means:
@@ -177,29 +195,3 @@ class _Means:
             f"train.{name}": total / count if count else float("nan")
             for name, (total, count) in self._sums.items()
         }
-
-
-def validate(training: Training) -> Row:
-    """Every metric on the validation part that is cheap enough for each epoch."""
-    found = given(training.network, training.task.heads, training.validation, training.device)
-    return _classified(training, found) | _retrieved(training, found)
-
-
-def _classified(training: Training, found: Given) -> Row:
-    """Every scalar metric, and the cross-entropy of the labels; nothing without logits."""
-    if found.probabilities is None:
-        return {}
-    labels, chances = training.task.labels[training.task.level][found.positions], found.probabilities
-    metrics = {f"val.{name}": scalar(labels, chances) for name, scalar in SCALARS.items()}
-    of_label = chances[np.arange(len(labels)), labels].clip(min=np.finfo(np.float32).tiny)
-    return {"val.cross_entropy": float(-np.log(of_label).mean())} | metrics
-
-
-def _retrieved(training: Training, found: Given) -> Row:
-    """How often the nearest other validation cases are of the same class; nothing without embeddings."""
-    if found.embeddings is None:
-        return {}
-    labels = {level: of[found.positions] for level, of in training.task.labels.items()}
-    groups = training.groups[found.positions]
-    scalars = retrieval_scalars(found.embeddings, labels, groups, training.retrieval)
-    return {f"val.{name}": value for name, value in scalars.items()}

@@ -28,6 +28,7 @@ from sonoprior.core.folder import whole_file
 from .recipe import DataSettings, SplitSettings
 
 PARTS = ("train", "validation", "test")
+UNLABELLED = "unlabelled"
 Positions = NDArray[np.int64]
 Parts = Mapping[str, Positions]
 
@@ -56,6 +57,7 @@ def plan_parts(
     groups: NDArray[np.str_],
     *,
     classifies: bool = True,
+    streams: bool = False,
 ) -> list[Parts]:
     """The parts of every fold, by position in the case set; the same for every variant and seed.
 
@@ -65,17 +67,18 @@ def plan_parts(
         case_set: the cases.
         groups: (N,) what no split may cut.
         classifies: whether the network names classes: then what is measured must have been trained with.
+        streams: whether the recipe has streams beside the labelled one, see `labelled_part`.
 
     Raises:
         DataError: if the cases cannot be split this way, or a part would be empty.
     """
-    cases = _Cases(case_set, data.level, groups)
+    cases = _Cases(case_set, data, groups)
     try:
         whole = _protocol(split, cases)
     except RareClassError as error:
         said = error.about(f"the class '{cases.names([error.kind])}'")
         raise DataError(f"{split.protocol}: {said}") from error
-    folds = [labelled_part(split, data, case_set, groups, fold) for fold in whole]
+    folds = [labelled_part(split, data, case_set, groups, fold, streams=streams) for fold in whole]
     # In an open set the test classes are unseen on purpose; an embedding finds unseen ones anyway.
     seen = ("validation",) if split.protocol == "open_set" else ("validation", "test")
     seen = seen if classifies else ()
@@ -83,36 +86,87 @@ def plan_parts(
 
 
 def labelled_part(
-    split: SplitSettings, data: DataSettings, case_set: CaseSet, groups: NDArray[np.str_], fold: Parts
+    split: SplitSettings,
+    data: DataSettings,
+    case_set: CaseSet,
+    groups: NDArray[np.str_],
+    fold: Parts,
+    *,
+    streams: bool = False,
 ) -> Parts:
     """One fold with the share of its training cases whose labels are used.
 
     Shares are nested: what a smaller one keeps, a larger one keeps too.
+
+    Args:
+        split: says which share.
+        data: names the level.
+        case_set: the cases.
+        groups: (N,) what no split may cut.
+        fold: with all of its training side.
+        streams: whether the recipe has streams beside the labelled one: then the training part is what has
+            a label that is used, and all others of its side are the part "unlabelled".
     """
-    if split.label_fraction == 1:
+    if split.label_fraction == 1 and not streams:
         return fold
-    cases, fraction = _Cases(case_set, data.level, groups), split.label_fraction
-    train = label_fraction(fold["train"], cases.labels, groups, fraction, split.seed, strata=cases.strata)
-    return {**fold, "train": train}
+    cases, fraction, side = _Cases(case_set, data, groups), split.label_fraction, fold["train"]
+    train = side[cases.labels[side] >= 0] if streams else side
+    if fraction < 1:
+        train = label_fraction(train, cases.labels, groups, fraction, split.seed, strata=cases.strata)
+    return {**fold, "train": train} | ({UNLABELLED: np.setdiff1d(side, train)} if streams else {})
+
+
+def training_side(parts: Parts) -> Positions:
+    """All cases that may be trained with: those whose label is used, and all others, in order."""
+    return np.sort(np.concatenate([parts["train"], parts.get(UNLABELLED, np.empty(0, np.int64))]))
 
 
 class _Cases:
-    """What a protocol must know of the cases: their labels, groups and strata, (n,) each."""
+    """What a protocol must know of the cases: their labels, groups and strata, (n,) each.
 
-    def __init__(self, case_set: CaseSet, level: str | None, groups: NDArray[np.str_]) -> None:
+    Where cases show several classes, the label is the rarest of those that a case shows.
+    """
+
+    def __init__(self, case_set: CaseSet, data: DataSettings, groups: NDArray[np.str_]) -> None:
         self.case_set = case_set
-        self.level = level or case_set.default_level
-        self.labels: Positions = case_set.labels(self.level)
+        self.level = data.level or case_set.default_level
+        self._several = data.several
+        numbers = case_set.labels(self.level)
+        self.labels: Positions = (
+            rarest_classes(numbers, case_set.members(self.level)) if data.several else numbers
+        )
         self.groups = groups
         # Outlines are few: spread over the parts like a class, so that each can be measured.
         self.strata = strata_with_marks(self.labels, case_set.outlined()).astype(np.int64)
 
+    @property
+    def classes(self) -> list[str]:
+        return self.case_set.singles(self.level) if self._several else self.case_set.classes(self.level)
+
     def names(self, classes: Iterable[int]) -> str:
-        known = self.case_set.classes(self.level)
-        return listed(known[number] for number in classes)
+        return listed(self.classes[number] for number in classes)
 
     def part(self, positions: Positions) -> tuple[Positions, NDArray[np.str_], Positions]:
         return self.labels[positions], self.groups[positions], self.strata[positions]
+
+
+def rarest_classes(numbers: Positions, members: NDArray[np.bool_]) -> Positions:
+    """Of the classes that each case shows the one that the fewest cases show, (n,); -1 where unknown.
+
+    A case that shows none of C classes has the number C.
+
+    Args:
+        numbers: (n,) label combinations, -1 where unknown.
+        members: (K, C), which classes each combination holds.
+
+    >>> rarest_classes(np.array([0, 0, 1, -1]), np.array([[True, False], [True, True]]))
+    array([ 0,  0,  1, -1])
+    """
+    shown = np.bincount(numbers[numbers >= 0], minlength=len(members)) @ members
+    by_rarity = np.argsort(shown, kind="stable")
+    rarest = by_rarity[members[:, by_rarity].argmax(axis=1)]
+    of_combination = np.where(members.any(axis=1), rarest, members.shape[1])
+    return np.where(numbers < 0, -1, of_combination[numbers])
 
 
 def _protocol(split: SplitSettings, cases: _Cases) -> list[Parts]:
@@ -132,7 +186,7 @@ def _protocol(split: SplitSettings, cases: _Cases) -> list[Parts]:
 
 def _test_classes(split: SplitSettings, cases: _Cases) -> list[int]:
     """The numbers of the classes that an open set tests: those named, or the last half."""
-    known = cases.case_set.classes(cases.level)
+    known = cases.classes
     if split.test_classes is None:
         return list(range((len(known) + 1) // 2, len(known)))
     where = f"split.test_classes: a class of the level {cases.level}"
@@ -186,7 +240,7 @@ def _checked(fold: dict[str, Positions], cases: _Cases, seen: Sequence[str]) -> 
 def write_parts(path: Path, case_set: CaseSet, parts: Parts) -> None:
     """Write `split.csv`: the id of each case and its part."""
     ids = case_set.ids
-    rows = [(ids[at], part) for part in PARTS for at in parts[part]]
+    rows = [(ids[at], part) for part in (*PARTS, UNLABELLED) for at in parts.get(part, ())]
     with whole_file(path) as temporary:
         pd.DataFrame(rows, columns=["case", "part"]).to_csv(temporary, index=False)
 
@@ -203,9 +257,10 @@ def read_parts(path: Path, case_set: CaseSet) -> dict[str, Positions]:
     unknown = [case for case in table["case"] if case not in position]
     if unknown:
         raise DataError(f"{path} names the case '{unknown[0]}', which {case_set.root} does not have.")
+    named = (*PARTS, UNLABELLED) if UNLABELLED in set(table["part"]) else PARTS
     return {
         part: np.array([position[case] for case in table["case"][table["part"] == part]], np.int64)
-        for part in PARTS
+        for part in named
     }
 
 

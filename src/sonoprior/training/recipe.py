@@ -23,10 +23,12 @@ from sonoprior.objectives.settings import SETTINGS
 
 from .hierarchy_settings import HierarchySettings, LanguageSettings, RetrievalSettings
 from .recipe_part import Fraction, NonNegativeFloat, PositiveFloat, RecipePart
+from .stream_settings import StreamSettings
 from .study_settings import StudySettings
 from .tune_settings import TuneSettings
 
 FORMAT = 1
+LABELLED, PRETRAINING = "labelled", "pretraining:"
 
 
 class DataSettings(RecipePart):
@@ -34,11 +36,15 @@ class DataSettings(RecipePart):
 
     Attributes:
         level: the level of labels that is learnt; the first of the case set if none is named.
+        several: whether each class of the level is a decision of its own, so that a case may show several, or
+            none. Without it a level in which cases show several is learnt by label combinations, each of
+            which is then one class.
         size: side of the square that the network sees, in pixels.
         priors: where the spatial priors come from; none for a run without.
     """
 
     level: str | None = None
+    several: bool = False
     size: Annotated[int, Field(ge=16, le=2048)] = 112
     priors: PriorSpec | None = None
 
@@ -90,6 +96,12 @@ class TrainingSettings(RecipePart):
             (the same, with the classes of a batch drawn from `metas_per_batch` classes of the level above).
         cases_per_class: of a batch, for "classes" and "hierarchical".
         metas_per_batch: for "hierarchical".
+        steps_per_epoch: how many steps an epoch has; none: as many batches as the labelled stream has, or the
+            first where it is not read. A stream that is shorter begins anew, a longer one goes on in another
+            order in the next epoch.
+        keep: the weights of the "best" epoch by `monitor`, or of the "last".
+        frozen: what is not trained: "nothing", the whole "backbone" (all but the last layer), or all of it up
+            to and with a stage, named as a tap: "stage2".
         threads: threads of one run; none shares the cores among the workers.
         checkpoint_every: epochs between two checkpoints.
     """
@@ -106,6 +118,9 @@ class TrainingSettings(RecipePart):
     sampling: Literal["shuffle", "balanced", "classes", "hierarchical"] = "shuffle"
     cases_per_class: PositiveInt = 4
     metas_per_batch: PositiveInt = 2
+    steps_per_epoch: PositiveInt | None = None
+    keep: Literal["best", "last"] = "best"
+    frozen: str = "nothing"
     threads: PositiveInt | None = None
     checkpoint_every: PositiveInt = 1
 
@@ -206,7 +221,9 @@ class PublishedTable(RecipePart):
 class Recipe(RecipePart):
     """Everything that decides a training run and a study of it.
 
-    `quick` holds dotted keys and the values that they take in the quick form.
+    `quick` holds dotted keys and the values that they take in the quick form. `streams` are read beside the
+    labelled cases, by the objectives that name them. `pretraining` holds runs by name, as the dotted keys in
+    which they differ from this recipe; one is trained before a run whose `model.weights` names it.
     """
 
     format: Literal[1]
@@ -218,6 +235,8 @@ class Recipe(RecipePart):
     language: LanguageSettings = LanguageSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     objectives: dict[str, ObjectiveEntry] = Field(min_length=1)
+    streams: dict[str, StreamSettings] = Field(default_factory=dict)
+    pretraining: dict[str, dict[str, Any]] = Field(default_factory=dict)
     augment: AugmentSpec = Field(default_factory=lambda: AugmentSpec.model_validate({}))
     training: TrainingSettings = TrainingSettings()
     split: SplitSettings = SplitSettings()
@@ -239,6 +258,25 @@ class Recipe(RecipePart):
                 "prior_guided_attribution needs priors, but data.priors is not set; give it a source and a"
                 " grouping, such as {source: outlines, grouping: one}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _streams_are_known(self) -> "Recipe":
+        if LABELLED in self.streams:
+            raise ValueError(
+                f"streams must not be called '{LABELLED}', the stream of labelled cases, whose settings stand"
+                " in training and augment"
+            )
+        known = [LABELLED, *self.streams]
+        for name, entry in self.active_objectives.items():
+            one_of(f"objectives.{name}: the stream", stream_of(entry), known)
+        return self
+
+    @model_validator(mode="after")
+    def _pretraining_is_known(self) -> "Recipe":
+        wanted = self.pretrained_with
+        if wanted is not None:
+            one_of(f"model.weights '{PRETRAINING}NAME': the run", wanted, list(self.pretraining))
         return self
 
     @model_validator(mode="after")
@@ -327,8 +365,20 @@ class Recipe(RecipePart):
 
     @property
     def classifies(self) -> bool:
-        """Whether the network gives logits."""
-        return self.model.embedding is None or self.model.embedding.logits
+        """Whether the network gives logits of the classes."""
+        return self.model.classifies
+
+    @property
+    def pretrained_with(self) -> str | None:
+        """The name of the run in `pretraining` whose weights this one begins with, if any."""
+        weights = self.model.weights
+        return weights.removeprefix(PRETRAINING) if weights.startswith(PRETRAINING) else None
+
+    @property
+    def streams_read(self) -> list[str]:
+        """The streams that the active objectives read, the labelled one first."""
+        read = {stream_of(entry) for entry in self.active_objectives.values()}
+        return [name for name in (LABELLED, *self.streams) if name in read]
 
     @property
     def embedded_levels(self) -> tuple[str, ...]:
@@ -351,6 +401,11 @@ class Recipe(RecipePart):
     def decisive(self) -> dict[str, Any]:
         """What decides a single run: the content without what only describes or compares."""
         return self.model_dump(mode="json", exclude={"about", "study", "tune", "quick", "published"})
+
+
+def stream_of(entry: ObjectiveEntry) -> str:
+    """The stream that an objective reads: the one that its settings name, or the labelled one."""
+    return getattr(entry.settings, "stream", LABELLED)
 
 
 def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -21,6 +21,7 @@ from .recipe import FORMAT, ObjectiveEntry, Recipe
 # How many keys follow: the last of them is taken whole, dots and all.
 _HOLDS_DOTTED_KEYS = {
     ("quick",): 1,
+    ("pretraining",): 2,
     ("study", "variants"): 2,
     ("study", "against"): 1,
     ("study", "controls"): 1,
@@ -28,6 +29,11 @@ _HOLDS_DOTTED_KEYS = {
     ("tune", "grid"): 1,
     ("tune", "variants"): 2,
 }
+
+# What a run before shares with the one that it comes before. All else it says itself, so that what only the
+# later training varies, such as its learning rate, does not make another one of it.
+_SHARED = ("format", "name", "data", "streams", "augment", "split", "hierarchy", "language", "retrieval")
+_OF_THE_NETWORK = ("backbone", "tap", "dropout")
 
 
 def recipe_names() -> list[str]:
@@ -100,11 +106,44 @@ def with_settings(recipe: Recipe, settings: Mapping[str, Any], where: str) -> Re
     return validated(content, where)
 
 
+def pretraining_recipe(recipe: Recipe, name: str) -> Recipe:
+    """The recipe of a run before.
+
+    Data, streams, split and backbone are the recipe's; objectives, training and heads are those that
+    `pretraining` names.
+
+    Args:
+        recipe: of the run that begins with it.
+        name: of `recipe.pretraining`.
+
+    Raises:
+        RecipeError: if there is no such run, or its settings cannot be used.
+    """
+    one_of("the run of pretraining", name, list(recipe.pretraining), RecipeError)
+    content = recipe.content()
+    network = {key: content["model"][key] for key in _OF_THE_NETWORK}
+    base: dict[str, Any] = {key: content[key] for key in _SHARED} | {
+        "model": network,
+        "training": {"threads": content["training"]["threads"]},
+    }
+    return _changed(base, recipe.pretraining[name], f"{recipe.name}, pretraining {name}")
+
+
+def _changed(content: dict[str, Any], settings: Mapping[str, Any], where: str) -> Recipe:
+    for key, value in settings.items():
+        content = with_value(content, key, value)
+    # No label is learnt from, so their share makes no difference; what is measured is what is watched.
+    content = with_value(content, "split.label_fraction", 1.0)
+    return validated(with_value(content, "study.primary", content["training"].get("monitor")), where)
+
+
 def _check_variant(recipe: Recipe, variant: str, where: str) -> None:
     """Whether every form of a variant can be used: as it is, as it is tuned, and as it was chosen."""
     chosen = recipe.study.chosen.get(variant, [])
     for fold in range(max(1, len(chosen))):
-        take_variant(recipe, variant, fold, where=where)
+        taken = take_variant(recipe, variant, fold, where=where)
+        if taken.pretrained_with is not None:
+            pretraining_recipe(taken, taken.pretrained_with)
     for setting in recipe.tune.tried(variant) if recipe.tune else []:
         settings = recipe.study.variants[variant] | setting
         with_settings(recipe, settings, f"{where}, variant {variant}, tuned with {setting}")

@@ -2,12 +2,13 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from sonoprior.cases.case_set import CaseSet
@@ -26,10 +27,17 @@ from .log import Log
 from .loop import Fit
 from .machine import computing, environment, share_of_cores
 from .parts import Parts, case_groups, plan_parts, read_parts, write_parts
+from .pretraining import (
+    epochs_before,
+    pretraining_folder,
+    pretraining_parts,
+    with_weights_of,
+)
 from .recipe import Recipe, differing_keys
-from .recipe_file import load_recipe, write_recipe
+from .recipe_file import load_recipe, pretraining_recipe, write_recipe
 from .retrieval_evaluation import Known, of_term_sets
 from .task import Task, level_of, task_of
+from .unlabelled import check_streams
 
 KIND, FORMAT = "run", 1
 CHECKPOINT, WEIGHTS, METRICS = "checkpoint.safetensors", "weights.safetensors", "metrics.json"
@@ -71,7 +79,14 @@ def plan_run(recipe: Recipe, case_set: CaseSet, variant: str, fold: int = 0, see
     at_least("seed", seed, 0, RecipeError)
     level_of(recipe, case_set)
     groups = case_groups(recipe.split, case_set)
-    folds = plan_parts(recipe.split, recipe.data, case_set, groups, classifies=recipe.classifies)
+    folds = plan_parts(
+        recipe.split,
+        recipe.data,
+        case_set,
+        groups,
+        classifies=recipe.classifies,
+        streams=bool(recipe.streams),
+    )
     return Plan(recipe, case_set, folds[fold], groups, variant, fold, seed)
 
 
@@ -83,11 +98,14 @@ class Computing:
         device: where it trains.
         workers: runs that share the cores.
         cache: where decoded pixels are kept; none keeps them in the run folder while it trains.
+        pretraining: where runs that come before others are kept, so that several begin with one of them;
+            none keeps it in the folder of the run that begins with it.
     """
 
     device: torch.device
     workers: int = 1
     cache: Path | None = None
+    pretraining: Path | None = None
 
 
 def train_run(
@@ -121,9 +139,10 @@ def train_run(
     check_same(plan, out)
     if is_finished(out):
         return out
+    started = _pretrained(plan, out, on, after_epoch)
     threads = read_json(out / "environment.json")["threads"]
     with computing(threads, derived_seed(plan.seed, "run")):
-        _train_and_measure(plan, out, on, after_epoch)
+        _train_and_measure(plan, out, on, started, after_epoch)
     return out
 
 
@@ -141,6 +160,7 @@ def start_folder(plan: Plan, out: Path, on: Computing) -> None:
     """
     preflight(plan.recipe, plan.case_set, on.cache)
     check_guided(plan.recipe, plan.case_set, plan.parts["train"], plan.fold)
+    check_streams(plan.recipe, plan.case_set, plan.parts)
     level = level_of(plan.recipe, plan.case_set)
     threads = plan.recipe.training.threads or share_of_cores(on.workers)
     with whole_folder(out) as building:
@@ -191,7 +211,24 @@ def check_same(plan: Plan, out: Path) -> None:
             )
 
 
-def _train_and_measure(plan: Plan, out: Path, on: Computing, after_epoch: AfterEpoch | None) -> None:
+def _pretrained(plan: Plan, out: Path, on: Computing, after_epoch: AfterEpoch | None) -> Path | None:
+    """The finished run that this one begins with, trained now unless another run did so; None if none."""
+    name = plan.recipe.pretrained_with
+    if name is None:
+        return None
+    recipe = pretraining_recipe(plan.recipe, name)
+    root = on.pretraining or out / "pretraining"
+    folder = pretraining_folder(recipe, name, plan.fold, plan.seed, root)
+    before = replace(plan, recipe=recipe, parts=pretraining_parts(plan.parts), variant=name)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Whoever comes second waits, and then finds it finished.
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        return train_run(before, folder, on, resume=True, after_epoch=after_epoch)
+
+
+def _train_and_measure(
+    plan: Plan, out: Path, on: Computing, started: Path | None, after_epoch: AfterEpoch | None
+) -> None:
     recipe, own_cache = plan.recipe, out / "cache"
     priors = usable_priors(recipe, plan.case_set)
 
@@ -201,24 +238,25 @@ def _train_and_measure(plan: Plan, out: Path, on: Computing, after_epoch: AfterE
 
     cache = pixels(priors)
     texts = on.cache or own_cache
-    training, tap = assemble(recipe, cache, plan.parts, plan.seed, on.device, groups=plan.groups, texts=texts)
-    fit = _fit(Fit(training), out, after_epoch)
+    begun = recipe if started is None else with_weights_of(recipe, started)
+    training, tap = assemble(begun, cache, plan.parts, plan.seed, on.device, groups=plan.groups, texts=texts)
+    fit = _fit(Fit(training, before=epochs_before(recipe)), out, after_epoch)
     training.network.load_state_dict(fit.best)
     model = Model(
         network=training.network,
         tap=tap,
-        level=training.task.level,
-        classes=training.task.classes[training.task.level],
-        heads=training.task.heads,
+        level=training.validation.task.level,
+        classes=training.validation.task.classes[training.validation.task.level],
+        heads=training.validation.task.heads,
         attribution=attribution_settings(recipe),
         device=on.device,
     )
     # While it is tuned, a run has no test part.
     measured_parts = {part: plan.parts[part] for part in ("validation", "test") if len(plan.parts[part])}
     seen = pixels(priors and priors.real)  # the error of position that a recipe adds is for training only
-    asked = asked_of(recipe, training.task, plan.case_set, plan.groups, plan.parts["train"])
+    asked = asked_of(recipe, training.validation.task, plan.case_set, plan.groups, plan.parts["train"])
     batch_size = recipe.training.batch_size
-    _keep_what_is_said(out, recipe, training.task, texts)
+    _keep_what_is_said(out, recipe, training.validation.task, texts)
     write_evaluation(out, evaluate(model, seen, measured_parts, plan.groups, batch_size, asked))
     # The pixels of patients have no place in a finished run, and its checkpoint no use.
     shutil.rmtree(own_cache, ignore_errors=True)

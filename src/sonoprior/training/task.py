@@ -7,11 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonoprior.cases.case_set import CaseSet
+from sonoprior.cases.combinations import BETWEEN, NONE
 from sonoprior.core.checks import listed, one_of
 from sonoprior.core.errors import DataError, RecipeError
+from sonoprior.metrics.cluster_matching import cluster_count
 from sonoprior.models.heads import Heads
 
 from .hierarchy import Hierarchy, read_hierarchy
+from .parts import UNLABELLED, Parts
 from .recipe import Recipe
 
 Integers = NDArray[np.int64]
@@ -27,6 +30,10 @@ class Task:
         labels: by level (N,), of every case of the set; -1 where unknown.
         heads: what the network gives.
         hierarchy: of the recipe; None for a recipe without.
+        singles: the C single classes of the leaf.
+        members: (K, C) bool, which of them each class number of the leaf holds: itself, or what a label
+            combination unites.
+        combinations: which class numbers have a logit of their own beside the C classes; empty without.
     """
 
     level: str
@@ -34,6 +41,14 @@ class Task:
     labels: Mapping[str, Integers]
     heads: Heads
     hierarchy: Hierarchy | None
+    singles: Sequence[str]
+    members: NDArray[np.bool_]
+    combinations: Integers
+
+    @property
+    def several(self) -> bool:
+        """Whether each class is a decision of its own."""
+        return self.heads.several
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -48,46 +63,108 @@ class Task:
         return self.hierarchy.levels.paths[:, 1]
 
 
-def task_of(recipe: Recipe, case_set: CaseSet, train: Integers | None = None) -> Task:
+def task_of(recipe: Recipe, case_set: CaseSet, parts: Parts | None = None) -> Task:
     """What a recipe learns from a case set.
 
     Args:
         recipe: names levels, hierarchy and heads.
         case_set: the cases.
-        train: (m,) the training cases; all where None, to try what can be had.
+        parts: of the run; where None all cases are trained with, to try what can be had.
 
     Raises:
-        RecipeError, DataError, OntologyError: if a level or the hierarchy cannot be had.
+        RecipeError, DataError, OntologyError: if a level, the hierarchy or the heads cannot be had.
     """
     level = level_of(recipe, case_set)
+    train = None if parts is None else parts["train"]
+    parts = {"train": np.arange(len(case_set))} if parts is None else parts
     hierarchy = recipe.hierarchy and read_hierarchy(recipe.hierarchy, case_set, train)
-    heads = heads_of(recipe, level, len(case_set.classes(level)))
+    combinations = _combinations(recipe, level, case_set, parts)
+    clusters = _clusters(recipe, level, case_set, parts)
+    singles, members = case_set.singles(level), case_set.members(level)
+    if recipe.data.several or clusters:
+        _check_told_apart(level, singles)
+    count = len(singles) if recipe.data.several else len(members)
+    heads = heads_of(recipe, level, count, len(combinations), clusters)
     of_hierarchy = hierarchy.classes if hierarchy else (level,)
     wanted = dict.fromkeys([*of_hierarchy, *heads.levels, *(recipe.retrieval.also if heads.embeds else ())])
     classes = {name: _classes(name, hierarchy, case_set) for name in wanted}
     labels = {name: _labels(name, hierarchy, case_set) for name in wanted}
-    return Task(level, classes, labels, heads, hierarchy)
+    return Task(level, classes, labels, heads, hierarchy, singles, members, combinations)
 
 
-def heads_of(recipe: Recipe, level: str, classes: int) -> Heads:
+def _combinations(recipe: Recipe, level: str, case_set: CaseSet, parts: Parts) -> Integers:
+    """The class numbers with a logit of their own: those with enough labelled training cases."""
+    spec = recipe.model.combinations
+    if spec is None:
+        return np.empty(0, np.int64)
+    labels = case_set.labels(level)[parts["train"]]
+    counts = np.bincount(labels[labels >= 0], minlength=len(case_set.classes(level)))
+    found = np.flatnonzero(counts >= spec.least)
+    if len(found) < 2:
+        raise DataError(
+            f"model.combinations needs at least 2 label combinations with {spec.least} labelled training"
+            f" case(s), but there are {len(found)}; lower model.combinations.least, or label more cases."
+        )
+    return found
+
+
+def _clusters(recipe: Recipe, level: str, case_set: CaseSet, parts: Parts) -> int:
+    """How many clusters there are.
+
+    Label combinations are counted in the training part; for a run that trains without a label in the
+    validation part, by which its clusters are matched.
+    """
+    spec = recipe.model.clusters
+    if spec is None:
+        return 0
+    count = spec.count
+    if count == "combinations":
+        labels = case_set.labels(level)
+        given = [labels[parts[part]] for part in ("train", "validation") if part in parts]
+        known = next((of[of >= 0] for of in given if (of >= 0).any()), np.empty(0, np.int64))
+        count = cluster_count(case_set.members(level)[known], spec.least)
+    images = len(parts["train"]) + len(parts.get(UNLABELLED, ()))
+    if not 2 <= count <= images:
+        raise DataError(
+            f"model.clusters must be between 2 and {images}, the number of images that are trained with, but"
+            f" it is {count}; set model.clusters.count."
+        )
+    return count
+
+
+def _check_told_apart(level: str, singles: Sequence[str]) -> None:
+    """Refuse names of classes that could be read as several classes, or as none."""
+    for name in singles:
+        if name == NONE or BETWEEN in name:
+            raise DataError(
+                f"a class of the level '{level}' must not be called '{NONE}' or hold '{BETWEEN}' where"
+                f" several may be predicted at once, but one is called '{name}'; rename it."
+            )
+
+
+def heads_of(recipe: Recipe, level: str, classes: int, combinations: int = 0, clusters: int = 0) -> Heads:
     """What the network of a recipe gives.
 
     Args:
         recipe: names the levels that are embedded.
         level: the leaf.
-        classes: how many classes it has.
+        classes: how many classes it has; single ones, where each is a decision of its own.
+        combinations: how many label combinations have a logit beside those of the classes.
+        clusters: how many clusters have one.
 
     Raises:
         RecipeError: if a level is compared at inference that has no embedding.
     """
+    logits = classes if recipe.classifies else 0
+    several = recipe.data.several and recipe.classifies
     spec = recipe.model.embedding
     if spec is None:
-        return Heads(classes)
+        return Heads(logits, several=several, combinations=combinations, clusters=clusters)
     levels = spec.levels or (recipe.hierarchy.levels if recipe.hierarchy else (level,))
     compared = levels[:1] if spec.inference == "leaf" else spec.inference
     for name in compared:
         one_of("model.embedding.inference", name, levels, RecipeError)
-    return Heads(classes if spec.logits else 0, levels, spec.dimension, compared)
+    return Heads(logits, levels, spec.dimension, compared, several, combinations, clusters)
 
 
 def level_of(recipe: Recipe, case_set: CaseSet) -> str:

@@ -35,6 +35,7 @@ class Augmentation:
         prior_partners: for each prior map its partner.
         device: where the batches are.
         view: the name of the view that this makes, where there are several; it enters every draw.
+        same_sides: whether all views of an image are mirrored alike; then the view does not enter that draw.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class Augmentation:
         prior_partners: Sequence[int],
         device: torch.device | str = "cpu",
         view: str = "",
+        same_sides: bool = False,
     ) -> None:
-        self._spec, self._size, self._seed, self._view = spec, size, seed, view
+        self._spec, self._size, self._seed = spec, size, seed
+        self._view, self._same_sides = view, same_sides
         # The last entry serves the unknown label, -1.
         self._labels = {k: torch.tensor([*v, -1], device=device) for k, v in label_partners.items()}
         self._priors = torch.tensor(prior_partners, dtype=torch.int64, device=device)
@@ -59,7 +62,7 @@ class Augmentation:
 
     def __call__(self, raw: RawBatch, epoch: int) -> Batch:
         """The batch (B cases) of one epoch."""
-        showing = Showing(self._seed, epoch, raw.positions, raw.repeats, self._view)
+        showing = Showing(self._seed, epoch, raw.positions, raw.repeats, self._view, self._same_sides)
         draws = draw(self._spec, showing)
         found = self._sectors(raw)
         matrices = self._moved(affine(draws).to(raw.images.device), found, showing)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+TRUTH = "truth"
+"""In place of a level, the labels of the first level that must not be learnt from: for monitors only."""
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:

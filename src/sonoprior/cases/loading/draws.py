@@ -1,6 +1,6 @@
 """What happens to each image in each epoch: drawn from what the draw is for, in no order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import pi
 
 import numpy as np
@@ -52,6 +52,7 @@ class Showing:
         positions: (B,) in the case set.
         repeats: (B,) how often the epoch has shown this case before: 0 unless sampled with replacement.
         view: the name of the view, where the images are shown in several at once.
+        same_sides: whether all views of an image are mirrored alike.
     """
 
     seed: int
@@ -59,6 +60,7 @@ class Showing:
     positions: NDArray[np.int64]
     repeats: NDArray[np.int64]
     view: str = ""
+    same_sides: bool = False
 
     def uniforms(self, purpose: str) -> Reals:
         """Numbers in [0, 1), (13, B), that no other purpose, view, epoch or seed shares."""
@@ -69,9 +71,10 @@ class Showing:
 def draw(spec: AugmentSpec, showing: Showing) -> Draws:
     """Draw for each of B images, no further than the settings allow."""
     u = showing.uniforms("augment")
+    sides = replace(showing, view="").uniforms("augment")[0] if showing.same_sides else u[0]
     sign = 2 * u - 1
     return Draws(
-        mirror=u[0] < spec.mirror,
+        mirror=sides < spec.mirror,
         flip=u[1] < spec.flip_vertical,
         angle=sign[2] * spec.rotate * pi / 180,
         zoom=(1 + spec.zoom) ** sign[3],

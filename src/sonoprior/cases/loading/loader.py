@@ -117,27 +117,30 @@ class Loader:
             labels={level: self._tensor(labels[positions]) for level, labels in self._labels.items()},
         )
 
-    def maker(self, augment: AugmentSpec | None, view: str = "") -> Callable[[RawBatch, int], Batch]:
+    def maker(
+        self, augment: AugmentSpec | None, view: str = "", *, same_sides: bool = False
+    ) -> Callable[[RawBatch, int], Batch]:
         """What makes of a raw batch and the number of its epoch a batch, augmented or plain.
 
         Args:
             augment: how to augment; None for the plain images.
             view: the name of the view, where several are made of the same raw batch.
+            same_sides: whether all views of an image are mirrored alike.
 
         Raises:
             RecipeError: if a mirror would need a class or prior that is missing.
         """
         if augment is None:
             return lambda raw, _: plain(raw, self._cache.size)
-        return self._augmenting(augment, view)
+        return self._augmenting(augment, view, same_sides)
 
-    def _augmenting(self, spec: AugmentSpec, view: str) -> Augmentation:
+    def _augmenting(self, spec: AugmentSpec, view: str, same_sides: bool) -> Augmentation:
         info, cache = self._cache.case_set.info, self._cache
         if spec.mirror == 0:
             info = info.model_copy(update={"mirror": []})
         labels = {level: _mirrored(cache.case_set, info, level, of) for level, of in self._labels.items()}
         priors = prior_partners(info, cache.groups)
-        return Augmentation(spec, cache.size, self._seed, labels, priors, self._device, view)
+        return Augmentation(spec, cache.size, self._seed, labels, priors, self._device, view, same_sides)
 
     def _order(self, epoch: int) -> Positions:
         if self._sampling == "order":

@@ -21,17 +21,23 @@ class ViewLoader:
     Args:
         loader: which cases, in which order; how it augments does not matter.
         views: the settings of each view by its name, None for the plain images; see `policies.views`.
+        same_sides: whether all views of a case are mirrored alike. They have to be where a mirror changes the
+            class: else what one view is taken for is wrong for the other.
 
     Raises:
         RecipeError: if there is no view, one has no name, or a mirror would need a class or prior that is
             missing.
     """
 
-    def __init__(self, loader: Loader, views: Mapping[str, AugmentSpec | None]) -> None:
+    def __init__(
+        self, loader: Loader, views: Mapping[str, AugmentSpec | None], *, same_sides: bool = False
+    ) -> None:
         if not views or "" in views:
             raise RecipeError(f"views must be at least one, each with a name, but got {list(views)}.")
         self._loader = loader
-        self._makers = {name: loader.maker(spec, view=name) for name, spec in views.items()}
+        self._makers = {
+            name: loader.maker(spec, view=name, same_sides=same_sides) for name, spec in views.items()
+        }
 
     def __len__(self) -> int:
         """Batches in an epoch."""

@@ -1,0 +1,59 @@
+"""What a recipe says of a stream of cases that is read beside the labelled ones. Free of torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from sonoprior.cases.loading.policies import VIEWS
+from sonoprior.cases.loading.spec import AugmentSpec
+from sonoprior.core.checks import one_of
+
+from .recipe_part import RecipePart
+
+
+class StreamSettings(RecipePart):
+    """A stream of cases, most of them without a label that may be learnt from.
+
+    Attributes:
+        cases: a case set of its own, all of whose cases are read; the whole training side of the run's case
+            set where none is named, cases without a label and with a hidden one included.
+        views: how many views of each case there are and how they are augmented: "plain" (one, as it is),
+            "weak-strong", or "two" (first and second, both strong).
+        augment: view to its settings, where they are not those of the policy.
+        batch_size: cases in a batch.
+        sampling: "shuffle", or "exams": batches of `batch_size` / `frames_per_exam` exams, so that nearly all
+            views of an exam are in a batch (paper 002, section 3.2).
+        frames_per_exam: of each exam in a batch, for "exams".
+        share: the part of the stream's groups (patients or exams) that is read, the same in every run; to
+            see how many unlabelled cases are worth what.
+    """
+
+    cases: Path | None = None
+    views: Literal["plain", "weak-strong", "two"] = "weak-strong"
+    augment: dict[str, AugmentSpec] = Field(default_factory=dict)
+    batch_size: PositiveInt = 64
+    sampling: Literal["shuffle", "exams"] = "shuffle"
+    frames_per_exam: PositiveInt = 4
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _augments_what_is_there(self) -> "StreamSettings":
+        for name in self.augment:
+            one_of("a view of augment", name, list(VIEWS[self.views]))
+        return self
+
+    @model_validator(mode="after")
+    def _whole_exams(self) -> "StreamSettings":
+        if self.sampling == "exams" and self.batch_size % self.frames_per_exam:
+            raise ValueError(
+                f"batch_size must be a multiple of frames_per_exam ({self.frames_per_exam}), where sampling"
+                f" is 'exams', but got {self.batch_size}"
+            )
+        return self
+
+    @property
+    def specs(self) -> Mapping[str, AugmentSpec | None]:
+        """The views by name, each with its augmentation; None for the plain image."""
+        return dict(VIEWS[self.views]) | self.augment
