@@ -112,9 +112,12 @@ def test_nothing_is_unpickled(tmp_path, capsys):
         ({"backbone": f"{__name__}:own", "weights": "hub"}, "the hub has no weights for your own backbone"),
         (
             {"tap": "stage9"},
-            "tap must be one of default, stage1.*last, the path of a submodule, but got 'stage9'",
+            "tap must be one of default, stage1.*last, or the path of a submodule, but got 'stage9'",
         ),
-        ({"weights": "missing.safetensors"}, "weights must be 'none', 'hub' or a file, but there is no file"),
+        (
+            {"weights": "missing.safetensors"},
+            "weights must be 'none', 'hub', a file or the folder of a run, but there is no missing",
+        ),
     ],
 )
 def test_what_cannot_be_had_is_said(spec, message):
@@ -143,7 +146,7 @@ def test_damaged_and_misfit_weights(tmp_path):
     messages = {
         "damaged.safetensors": "cannot be read as weights",
         "damaged.pth": "cannot be read as weights",
-        "other.safetensors": "does not fit the backbone: missing .* unknown other",
+        "other.safetensors": "does not fit the backbone 'test_resnet': missing .* unknown other",
         "list.pth": "must hold a state dict",
     }
     for name, message in messages.items():

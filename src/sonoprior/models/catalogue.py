@@ -1,6 +1,6 @@
 """Which taps a backbone has, by the names that recipes use."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from torch import nn
 
@@ -33,8 +33,14 @@ def named_taps(backbone: nn.Module) -> dict[str, str]:
     return {"default": default} | taps | {"last": stages[-1]}
 
 
-def tap_path(backbone: nn.Module, tap: str) -> str:
+def tap_path(backbone: nn.Module, tap: str, *, setting: str = "tap", besides: Sequence[str] = ()) -> str:
     """The path of a tap given by name or by path.
+
+    Args:
+        backbone: whose tap.
+        tap: its name, or the path of a submodule.
+        setting: what is set to it, for the message.
+        besides: what else that setting may be, for the message.
 
     Raises:
         ModelError: if it is neither.
@@ -44,8 +50,27 @@ def tap_path(backbone: nn.Module, tap: str) -> str:
         return names[tap]
     if tap and tap in dict(backbone.named_modules()):
         return tap
-    known = [*names, "the path of a submodule"]
-    raise ModelError(f"tap must be one of {listed(known)}, but got '{tap}'.")
+    known = [*besides, *names]
+    raise ModelError(
+        f"{setting} must be one of {listed(known)}, or the path of a submodule, but got '{tap}'."
+        if known
+        else f"{setting} must be the path of a submodule, but got '{tap}'."
+    )
+
+
+def last_layers(backbone: nn.Module) -> tuple[str, ...]:
+    """The names of the layers that give the outputs.
+
+    They are those that timm names. Of a backbone that it does not describe, it is the last module with
+    parameters of its own.
+    """
+    named = getattr(backbone, "pretrained_cfg", {}).get("classifier") or ()
+    layers = dict(backbone.named_modules())
+    known = tuple(name for name in ([named] if isinstance(named, str) else named) if name in layers)
+    with_parameters = [
+        name for name, layer in layers.items() if any(True for _ in layer.parameters(recurse=False))
+    ]
+    return known or tuple(with_parameters[-1:])
 
 
 def _activation_of_last_but_one_convolution(backbone: nn.Module) -> str | None:

@@ -1,9 +1,9 @@
 """The network of a run: normalisation and a backbone, with its tap."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import timm
 import torch
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from sonoprior.core.checks import listed
 from sonoprior.core.errors import ModelError
 
-from .catalogue import tap_path
+from .catalogue import last_layers, tap_path
 from .spec import ModelSpec
 from .taps import Tap
-from .weights import load_state, read_state
+from .weights import load_weights, read_weights
 
 # Mean and standard deviation of ImageNet's grey values, for backbones that do not bring their own.
 _MEAN, _STD = 0.449, 0.226
@@ -41,10 +41,23 @@ class Network(nn.Module):
         self.backbone = backbone
         self.register_buffer("mean", torch.tensor(mean))
         self.register_buffer("std", torch.tensor(std))
+        self._still: tuple[str, ...] = ()
 
     def forward(self, images: Tensor) -> Tensor:
         """Outputs (B, K) of images (B, 1, H, W) with values in [0, 1]."""
         return self.backbone((images - self.mean) / self.std)
+
+    def keep_still(self, modules: Sequence[str]) -> None:
+        """Leave these modules, and all inside them, in eval mode whatever mode the network is put into."""
+        self._still = tuple(modules)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, or eval mode, but for what is kept still."""
+        super().train(mode)
+        for name in self._still:
+            self.get_submodule(name).eval()
+        return self
 
 
 def build_network(spec: ModelSpec, outputs: int, size: int | None = None) -> tuple[Network, Tap]:
@@ -58,16 +71,24 @@ def build_network(spec: ModelSpec, outputs: int, size: int | None = None) -> tup
 
     Raises:
         ModelError: if the backbone, its weights or the tap cannot be had.
+        FolderError: if the weights are of a run that a newer version wrote.
     """
     backbone = _own_module(spec, outputs) if ":" in spec.backbone else _timm_module(spec, outputs, size)
+    mean, std = _normalisation(backbone)
     if spec.weights not in {"none", "hub"}:
-        classifier = getattr(backbone, "pretrained_cfg", {}).get("classifier")
-        load_state(backbone, read_state(Path(spec.weights)), spec.weights, classifier)
-    config: dict[str, Any] = getattr(backbone, "pretrained_cfg", {})
-    network = Network(backbone, mean=_grey(config.get("mean"), _MEAN), std=_grey(config.get("std"), _STD))
+        weights = read_weights(Path(spec.weights))
+        load_weights(backbone, weights, last_layers(backbone), spec.backbone)
+        mean, std = weights.normalisation or (mean, std)
+    network = Network(backbone, mean, std)
     tap = Tap(f"backbone.{tap_path(backbone, spec.tap)}")
     tap.module(network)
     return network, tap
+
+
+def _normalisation(backbone: nn.Module) -> tuple[float, float]:
+    """The grey value that becomes 0, and the difference that becomes 1, as the backbone's makers say."""
+    config: dict[str, Any] = getattr(backbone, "pretrained_cfg", {})
+    return _grey(config.get("mean"), _MEAN), _grey(config.get("std"), _STD)
 
 
 def _grey(channels: tuple[float, ...] | None, otherwise: float) -> float:
