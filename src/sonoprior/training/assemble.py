@@ -18,6 +18,7 @@ from sonoprior.cases.loading.sampling import Sampling
 from sonoprior.cases.priors import PriorSpec, presence, prior_names
 from sonoprior.core.errors import DataError, RecipeError
 from sonoprior.core.randomness import derived_seed
+from sonoprior.models.frozen import freeze
 from sonoprior.models.network import build_network
 from sonoprior.models.spec import ModelSpec
 from sonoprior.models.taps import Tap
@@ -115,6 +116,7 @@ def assemble(
     task = task_of(recipe, cache.case_set, parts)
     torch.manual_seed(derived_seed(seed, "weights"))
     network, tap = build_network(recipe.model, task.heads.width, recipe.data.size)
+    freeze(network, recipe.training.frozen, recipe.data.size)
     priors = tuple(cache.priors) if cache.present[train].any() else ()
     cases = stream_cases(recipe, cache, parts, task, texts)
     positions = {LABELLED: train} | {name: of.positions for name, of in cases.items()}
@@ -168,6 +170,7 @@ def preflight(recipe: Recipe, case_set: CaseSet, texts: Path | None = None) -> N
     task, spec = task_of(recipe, case_set), usable_priors(recipe, case_set)
     untrained = recipe.model if recipe.pretrained_with is None else without_weights(recipe.model)
     network, tap = build_network(untrained, task.heads.width, recipe.data.size)
+    freeze(network, recipe.training.frozen, recipe.data.size)
     priors = () if spec is None else tuple(prior_names(case_set, spec))
     every = np.arange(len(case_set))
     streams = dict.fromkeys(recipe.streams_read, every)
