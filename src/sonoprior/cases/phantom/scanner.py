@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .burnt_in import Canvas, Habits, burn, draw_habits, drawn
 from .geometry import Plane
-from .physics import Acquisition, Noise, complex_noise, decibels, envelope
+from .physics import Acquisition, Noise, complex_noise, decibels, envelope, transmission_db
 from .probes import BeamGrid, Probe, Screen, beam_grid
 from .section import Body, section
 from .vendors import VENDORS, Vendor, automatic_gain_db, grey_levels, polished
@@ -73,7 +73,14 @@ def draw_scanner(rng: np.random.Generator, kind: str, ticks: tuple[int, int]) ->
 
 
 def still(
-    body: Body, scanner: Scanner, plane: Plane, size: int, rng: np.random.Generator, ticks: int | None = None
+    body: Body,
+    scanner: Scanner,
+    plane: Plane,
+    size: int,
+    rng: np.random.Generator,
+    *,
+    ticks: int | None = None,
+    hidden_db: float | None = None,
 ) -> Picture:
     """A frame of a body without magnification, everything burnt in.
 
@@ -84,18 +91,21 @@ def still(
         size: pixels in each direction.
         rng: for speckle, brightness, calipers and noise.
         ticks: how deep, where it is not the exam's own depth.
+        hidden_db: see `seen`.
     """
     deep = scanner.ticks if ticks is None else ticks
     grid = beam_grid(scanner.probe, Screen(0.0, deep * scanner.probe.tick_mm, size))
     brightness = scanner.mean_grey * float(np.exp(rng.normal(0, 0.1)))
     looks = [complex_noise(rng) for _ in range(scanner.style.looks)]
     inverted = scanner.habits.inverted
-    picture, zones = seen(body, scanner.style, plane, grid, looks, brightness, rng, inverted=inverted)
+    picture, zones = seen(
+        body, scanner.style, plane, grid, looks, brightness, rng, inverted=inverted, hidden_db=hidden_db
+    )
     overlays = drawn(scanner.habits, scanner.style, deep, size, rng)
     return Picture(burn(picture, overlays), zones, overlays, grid.sector)
 
 
-def seen(
+def seen(  # noqa: PLR0913 - all that a picture depends on
     body: Body,
     style: Vendor,
     plane: Plane,
@@ -105,6 +115,7 @@ def seen(
     rng: np.random.Generator,
     *,
     inverted: bool = False,
+    hidden_db: float | None = None,
 ) -> tuple[Canvas, NDArray[np.uint8]]:
     """What a machine shows of a plane.
 
@@ -117,15 +128,20 @@ def seen(
         brightness: mean grey level of the whole picture, 0 to 255.
         rng: for electronic noise.
         inverted: the machine's left-right key is pressed.
+        hidden_db: below what attenuation leaves of an echo a zone is not seen (a shadow); by default a zone
+            counts wherever the plane meets it.
 
     Returns:
         The picture without overlays and its zones, each (size, size) uint8.
     """
     tissue = section(body, plane, grid)
-    echo = envelope(tissue, grid, _acquisition(style, grid), looks, rng)
+    acquisition = _acquisition(style, grid)
+    echo = envelope(tissue, grid, acquisition, looks, rng)
     on_screen = grid.on_screen(polished(decibels(echo), style))
     gain = automatic_gain_db(on_screen, grid.sector, style, brightness)
     picture = grey_levels(on_screen, grid.sector, style, gain)
+    if hidden_db is not None:
+        tissue.zone[transmission_db(tissue.attenuation, grid, acquisition) < hidden_db] = 0
     zones = zones_on_screen(tissue.zone, grid)
     if inverted:
         return np.ascontiguousarray(picture[:, ::-1]), np.ascontiguousarray(zones[:, ::-1])
