@@ -11,7 +11,9 @@ import numpy as np
 WEEKS = (18.0, 36.0)
 """Youngest and oldest gestational age of a patient, in weeks after the last period."""
 _ATRIUM_MM = 7.0  # the lateral ventricle's atrium is about as wide at every age
+_BONE_MM = 2.0  # of the far side of the skull
 _SPREAD = 0.035  # standard deviation of a fetus's size against the mean of its age
+_FORM = 0.02  # of its breadth at the same circumference: long heads and round ones
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,14 @@ class Biometry:
     atrium: float
 
     @property
+    def bpd_outer(self) -> float:
+        """Outer width of the skull: the biparietal diameter ends at the far bone's inner edge."""
+        return self.bpd + _BONE_MM
+
+    @property
     def ofd(self) -> float:
         """Occipitofrontal diameter: the second axis of an ellipse of this circumference, pi / 2 (a + b)."""
-        return 2 * self.hc / np.pi - self.bpd
+        return 2 * self.hc / np.pi - self.bpd_outer
 
     @property
     def trunk_radius(self) -> float:
@@ -79,7 +86,7 @@ def draw_biometry(rng: np.random.Generator) -> Biometry:
     head, belly, bone = (float(np.exp(common + rng.normal(0, 0.4 * _SPREAD))) for _ in range(3))
     return Biometry(
         weeks=weeks,
-        bpd=head * bpd_mm(weeks),
+        bpd=head * float(np.exp(rng.normal(0, _FORM))) * bpd_mm(weeks),
         hc=head * hc_mm(weeks),
         ac=belly * ac_mm(weeks),
         fl=bone * fl_mm(weeks),

@@ -1,4 +1,4 @@
-"""An exam: a patient, the machine, which planes are kept, and each as a picture."""
+"""An exam: a patient, her machine, which planes are kept, and each as a picture."""
 
 from dataclasses import dataclass, replace
 

@@ -37,7 +37,7 @@ from .tissue import (
 
 SIDES = (-1, 1)
 _RIM_MM = 0.9  # of bright lining around the cerebellum
-CAVUM_AT = (0.42, 0.06)
+CAVUM_AT = (0.42, 0.10)
 """The cavum septi pellucidi: shares of o in front of the centre and of b above it."""
 CEREBELLUM_AT = (-0.54, -0.40)
 """The cerebellum, as the cavum."""
@@ -77,7 +77,7 @@ class Head:
 
 def draw_head(rng: np.random.Generator, size: Biometry, local: Local) -> Head:
     """A head of a fetus's size in given coordinates."""
-    b, o = size.bpd / 2 + 1, size.ofd / 2
+    b, o = size.bpd_outer / 2, size.ofd / 2
     half = (b, o, b * rng.uniform(0.92, 1.0))
     grown = (size.weeks - 18) / 18
     return Head(
@@ -86,7 +86,7 @@ def draw_head(rng: np.random.Generator, size: Biometry, local: Local) -> Head:
         bone_mm=1.3 + 1.0 * grown,
         tcd=size.tcd,
         atrium=size.atrium,
-        cavum=(0.075 * b * rng.uniform(0.85, 1.25), 0.13 * o, 0.24 * b),
+        cavum=(0.075 * b * rng.uniform(0.85, 1.25), 0.13 * o, 0.32 * b),
         cistern=rng.uniform(4.0, 7.5),
         folds=tuple(_fold(rng, half, local) for _ in range(round(26 * grown))),
     )

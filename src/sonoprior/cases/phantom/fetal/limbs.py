@@ -10,7 +10,7 @@ from sonoprior.cases.phantom.tissue import NO_ZONE, Structure
 from .tissue import BONE, CARTILAGE, FLESH, SKIN, zone_index
 from .trunk import Trunk
 
-_DRAWS = 60  # until a limb lies inside the uterus
+_DRAWS = 40  # until a limb lies inside the uterus
 _SIDES = (-1, 1)
 
 

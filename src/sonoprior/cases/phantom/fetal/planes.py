@@ -184,8 +184,8 @@ def _spine(patient: Patient, rng: np.random.Generator) -> Aim:
     """Along the spine."""
     trunk = patient.trunk
     target = trunk.at(0, -0.62, rng.uniform(-0.9, 0.9))
-    across = unit(np.cross(_into(rng), trunk.local.axes[2]))
-    return Aim(target, across, _into(rng), 2.6 * trunk.r, 5.0)
+    up: Vector = trunk.local.axes[2]
+    return Aim(target, unit(np.cross(_into(rng), up)), _into(rng), 2.6 * trunk.r, 5.0)
 
 
 def _lengthwise(patient: Patient, rng: np.random.Generator) -> Aim:

@@ -97,7 +97,8 @@ def trunk_structures(trunk: Trunk) -> list[Structure]:
     return [
         Structure(outer, SKIN),
         Structure(muscle, FLESH),
-        Structure(cavity, BOWEL, zone_index("abdomen")),
+        Structure(cavity, FLESH),
+        Structure(cavity.parts[1], BOWEL, zone_index("abdomen")),
         *_upper_belly(trunk, cavity),
         *_chest(trunk, cavity),
         *_kidneys(trunk),
@@ -109,6 +110,7 @@ def trunk_structures(trunk: Trunk) -> list[Structure]:
 
 
 def _outline(trunk: Trunk, less_mm: float) -> Union:
+    """Chest and belly in one, `less_mm` below the skin."""
     less = less_mm / trunk.r
     chest = trunk.ellipsoid((0, 0, 0.85), (0.92 - less, 0.86 - less, 1.45 - less))
     belly = trunk.ellipsoid((0, 0.02, -0.55), (1.0 - less, 0.96 - less, 1.45 - less))
