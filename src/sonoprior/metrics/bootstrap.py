@@ -272,19 +272,41 @@ def averaged(
 
 def resampled(statistic: Statistic, runs: Sequence[Sample], samples: int = 1000, seed: int = 0) -> Resampled:
     """What `averaged` makes its interval of; the same groups and seed give the same draws."""
-    if not runs:
+    return resampled_together(statistic, [runs], samples, seed)[0]
+
+
+def resampled_together(
+    statistic: Statistic, sets: Sequence[Sequence[Sample]], samples: int = 1000, seed: int = 0
+) -> list[Resampled]:
+    """As `resampled` of each of several sets of runs, such as variants, with the same draws for all.
+
+    Groups are drawn from those of all sets together, so that whatever is computed of the sets' numbers, draw
+    by draw, is of the same patients.
+
+    Raises:
+        DataError: if there is no set, a set holds no run, or the arrays of a run do not have the same number
+            of cases.
+    """
+    if not sets or not all(sets):
         raise DataError("an interval over runs needs at least one run, but got none.")
-    checked = [_checked(run) for run in runs]
-    names = np.unique(np.concatenate([groups for groups, _ in checked]))
-    placed = [(np.searchsorted(names, groups), arrays) for groups, arrays in checked]
-    most = max(len(groups) for groups, _ in checked)
-    value = _mean([statistic(*arrays) for _, arrays in placed])
-    drawn = [
-        _mean([_resampled(statistic, counts[:, place], arrays) for place, arrays in placed])
+    checked = [[_checked(run) for run in runs] for runs in sets]
+    every = [groups for runs in checked for groups, _ in runs]
+    names = np.unique(np.concatenate(every))
+    placed = [[(np.searchsorted(names, groups), arrays) for groups, arrays in runs] for runs in checked]
+    most = max(len(groups) for groups in every)
+    parts = [
+        [
+            _mean([_resampled(statistic, counts[:, place], arrays) for place, arrays in runs])
+            for runs in placed
+        ]
         for counts in _draws(len(names), most, samples, seed)
     ]
-    moved = _around(float(value), np.concatenate(drawn)) if _rises(statistic) else np.concatenate(drawn)
-    return Resampled(float(value), moved, len(names))
+    found: list[Resampled] = []
+    for runs, *drawn in zip(placed, *parts, strict=True):
+        value, whole = float(_mean([statistic(*arrays) for _, arrays in runs])), np.concatenate(drawn)
+        moved = _around(value, whole) if _rises(statistic) else whole
+        found.append(Resampled(value, moved, len(names)))
+    return found
 
 
 def _rises(statistic: Statistic) -> bool:
