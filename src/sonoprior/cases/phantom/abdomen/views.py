@@ -199,8 +199,10 @@ def _great_vessels(patient: Patient, rng: np.random.Generator) -> Aim:
 
 
 def _bowel(patient: Patient, rng: np.random.Generator) -> Aim:
-    s = patient.trunk.scale
-    target = s * np.array([rng.uniform(-70, 80), rng.uniform(0, 30), rng.uniform(-122, -62)])
+    s, bladder = patient.trunk.scale, patient.lower.bladder
+    above = float(bladder.centre[2] + bladder.semi[2]) + 40
+    height = max(rng.uniform(-122, -62) * s, min(above, -62 * s))
+    target = np.array([rng.uniform(-70, 80) * s, rng.uniform(0, 30) * s, height])
     around = float(np.degrees(np.arctan2(100.0, 1.4 * target[0])))
     across = unit(rng.normal(0, 0.3, 3) + (LEFT if rng.random() < 0.5 else -HEAD))
     return Aim(
@@ -227,24 +229,24 @@ def _stomach(patient: Patient, rng: np.random.Generator) -> Aim:
 
 
 VIEWS = (
-    View("liver from below the ribs", 11.5, _liver_subcostal),
+    View("liver from below the ribs", 10.3, _liver_subcostal),
     View("liver in a sagittal plane", 4, _liver_sagittal),
-    View("left lobe of the liver", 6, _left_lobe),
+    View("left lobe of the liver", 5.5, _left_lobe),
     View("liver between the ribs", 4.5, _liver_between_ribs),
-    View("liver and right kidney", 5, _liver_and_kidney),
-    View("gallbladder along", 3.2, _gallbladder(across_axis=False)),
+    View("liver and right kidney", 4.6, _liver_and_kidney),
+    View("gallbladder along", 3.1, _gallbladder(across_axis=False)),
     View("gallbladder across", 1.7, _gallbladder(across_axis=True)),
-    View("pancreas", 3.5, _pancreas),
-    View("spleen", 5.6, _spleen),
-    View("spleen and left kidney", 1.9, _spleen_and_kidney),
+    View("pancreas", 4.1, _pancreas),
+    View("spleen", 5.4, _spleen),
+    View("spleen and left kidney", 1.5, _spleen_and_kidney),
     View("right kidney along", 5, _kidney(-1, longitudinal=True)),
     View("right kidney across", 2.5, _kidney(-1, longitudinal=False)),
     View("left kidney along", 4.7, _kidney(1, longitudinal=True)),
     View("left kidney across", 2.9, _kidney(1, longitudinal=False)),
-    View("bladder across", 2, _bladder(LEFT)),
-    View("bladder along", 1.5, _bladder(-HEAD)),
-    View("great vessels", 11.5, _great_vessels),
-    View("bowel", 9, _bowel),
-    View("flank", 7.5, _flank),
+    View("bladder across", 2.1, _bladder(LEFT)),
+    View("bladder along", 1.7, _bladder(-HEAD)),
+    View("great vessels", 9.8, _great_vessels),
+    View("bowel", 7.8, _bowel),
+    View("flank", 7, _flank),
     View("stomach", 4.8, _stomach),
 )
