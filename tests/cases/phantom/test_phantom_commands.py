@@ -47,6 +47,9 @@ def test_phantom_says_what_it_made(tmp_path, capsys):
         (("--view-weight", "longitudinal view of cervix"), "--view-weight must be NAME=WEIGHT, but got"),
         (("--view-weight", "view of the moon=1"), "a view must be one of"),
         (("--confounder", "halo=adnexa and ovary"), "the mark must be one of"),
+        (("--kit", "moon"), "the name among phantom_kits must be one of abdomen, early-pregnancy"),
+        (("--kit", "abdomen", "--sweeps", 1), "the phantom kit 'abdomen' must be set by patients"),
+        (("--out-of-scope", 0.1), "but got 'out_of_scope'; leave it out or take another kit."),
     ],
 )
 def test_phantom_refuses_what_cannot_be(tmp_path, capsys, flags, message):
@@ -63,6 +66,15 @@ def test_phantom_takes_the_views_that_are_asked_for(tmp_path):
     made = CaseSet.open(tmp_path / "a")
     assert set(made.column("label.view")) <= {cervix, sac}
     assert not any(name.startswith("box.") for name in made.table.columns)
+
+
+def test_phantom_makes_the_kit_that_is_asked_for(tmp_path, capsys):
+    small = ("--patients", 2, "--size", 32, "--unlabelled", 1, "--out-of-scope", 1, "--jobs", 1)
+    assert run("data", "phantom", tmp_path / "a", "--kit", "abdomen", *small) == 0
+    assert "simulated patients (abdomen) in" in capsys.readouterr().out
+    made = CaseSet.open(tmp_path / "a")
+    assert made.info.name == "phantom of the abdomen 1"
+    assert set(made.column("extra.scope")) == {"out"}
 
 
 def test_phantom_overwrites_nothing(folder, capsys):
