@@ -45,6 +45,16 @@ def made_views(folder: Path) -> CaseSet:
     return make_phantom(folder, jobs=1, **settings)
 
 
+def made_abdomens(folder: Path) -> CaseSet:
+    """Simulated exams of the abdomen, half of them labelled."""
+    return make_phantom(folder, kit="abdomen", jobs=1, patients=22, size=64, unlabelled=0.4)
+
+
+def made_scans(folder: Path) -> CaseSet:
+    """Simulated fetal scans of as many patients as it takes to have every plane in every part."""
+    return make_phantom(folder, kit="fetal-planes", jobs=1, patients=40, size=64)
+
+
 def made_faces(folder: Path, form: str = "aligned") -> CaseSet:
     """Faces of seven expressions in a made RAF-DB tree, through its importer."""
     root, random = folder / "tree" / "basic", np.random.default_rng(0)

@@ -7,19 +7,37 @@ import numpy as np
 import pytest
 import torch
 
-from recipe_sets import made_birds, made_exams, made_faces, made_lesions, made_views
+from recipe_sets import (
+    made_abdomens,
+    made_birds,
+    made_exams,
+    made_faces,
+    made_lesions,
+    made_scans,
+    made_views,
+)
 from sonoprior.attribution.diagnosis import diagnose
 from sonoprior.cases.loading.cache import Cache
 from sonoprior.models import ModelSpec, build_network
 from sonoprior.models.catalogue import tap_path
 from sonoprior.training.assemble import assemble, guides, usable_priors
 from sonoprior.training.parts import case_groups, plan_parts
-from sonoprior.training.recipe import Recipe
-from sonoprior.training.recipe_file import load_recipe, recipe_names, take_variant, with_settings
+from sonoprior.training.pretraining import pretraining_parts
+from sonoprior.training.recipe import LABELLED, Recipe
+from sonoprior.training.recipe_file import (
+    load_recipe,
+    pretraining_recipe,
+    recipe_names,
+    take_variant,
+    with_settings,
+)
 
 CPU = torch.device("cpu")
 FOLDER = Path(load_recipe.__code__.co_filename).parents[1] / "recipes"
 SETS = {
+    "abdomen": made_abdomens,
+    "fetal": made_scans,
+    "labels": made_lesions,
     "busi": made_lesions,
     "cub": made_birds,
     "phantom": made_exams,
@@ -32,7 +50,17 @@ SMALL = {"training.batch_size": 4, "training.threads": 1, "split.keep_duplicates
 OF_CLASSES = {"training.batch_size": 8, "training.cases_per_class": 2}
 NAMES = recipe_names()
 GUIDED = [name for name in NAMES if load_recipe(name).guidance is not None]
-ENDPOINTS = {"busi-pga": "balanced_accuracy", "phantom-disorder": "recall@1.disorder"}
+ENDPOINTS = {
+    "abdomen-clustering": "weighted_f1",
+    "abdomen-labels": "weighted_f1",
+    "busi-pga": "balanced_accuracy",
+    "fetal-simclr": "macro_f1",
+    "fetal-simclr-brain": "macro_f1",
+    "labels-saved": "balanced_accuracy",
+    "phantom-disorder": "recall@1.disorder",
+}
+# Exams of a few frames, so that a batch is had of the smallest set.
+OF_STREAMS = {"streams.unlabelled.batch_size": 12, "streams.unlabelled.frames_per_exam": 3}
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +166,7 @@ def test_published_numbers_say_where_they_come_from(name):
             assert row.get("variant", recipe.study.baseline) in recipe.study.variants
             assert row["value"] is None or isinstance(row["value"], int | float)
     own = {"phantom-confounder", "phantom-disorder", "phantom-hierarchy", "phantom-pga-olg"}
+    own |= {"fetal-simclr", "fetal-simclr-brain", "labels-saved"}
     assert recipe.published or name in own
 
 
@@ -200,11 +229,16 @@ def test_tables_of_two_recipes_are_the_same():
 
 
 def small(name: str) -> dict[str, object]:
-    return SMALL | (OF_CLASSES if load_recipe(name).model.embedding else {})
+    recipe = load_recipe(name)
+    return SMALL | (OF_STREAMS if recipe.streams else OF_CLASSES if recipe.model.embedding else {})
 
 
 def step(recipe: Recipe, case_set, caches) -> None:
-    """Assemble the first fold of a recipe, and take one step on one batch."""
+    """Assemble the first fold of a recipe, and take one step on one batch; first of what it begins with."""
+    if recipe.pretrained_with is not None:
+        before = pretraining_recipe(recipe, recipe.pretrained_with)
+        step(with_settings(before, {"model.weights": "none"}, recipe.name), case_set, caches)
+    recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": "none"})})
     groups = case_groups(recipe.split, case_set)
     parts = plan_parts(
         recipe.split,
@@ -216,6 +250,8 @@ def step(recipe: Recipe, case_set, caches) -> None:
     )[0]
     priors = usable_priors(recipe, case_set)
     cache = Cache.build(case_set, caches, size=recipe.data.size, priors=priors)
+    if LABELLED not in recipe.streams_read and recipe.model.clusters is None:
+        parts = pretraining_parts(parts)
     training, _ = assemble(recipe, cache, parts, 0, CPU)
     batches = {name: next(iter(stream.epoch(0))) for name, stream in training.streams.items()}
     if guides(recipe):
@@ -225,6 +261,7 @@ def step(recipe: Recipe, case_set, caches) -> None:
     outcome.loss.backward()
     training.optimiser.step()
     assert torch.isfinite(outcome.loss)
+    assert list(batches) == recipe.streams_read
     assert ("guidance" in outcome.terms) == guides(recipe)
 
 

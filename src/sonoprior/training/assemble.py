@@ -16,9 +16,11 @@ from sonoprior.cases.loading.controls import controlled
 from sonoprior.cases.loading.loader import Loader
 from sonoprior.cases.loading.sampling import Sampling
 from sonoprior.cases.priors import PriorSpec, presence, prior_names
+from sonoprior.core.checks import one_of
 from sonoprior.core.errors import DataError, RecipeError
 from sonoprior.core.randomness import derived_seed
 from sonoprior.models.frozen import freeze
+from sonoprior.metrics.catalogue import metric_named
 from sonoprior.models.network import build_network
 from sonoprior.models.spec import ModelSpec
 from sonoprior.models.taps import Tap
@@ -168,6 +170,10 @@ def preflight(recipe: Recipe, case_set: CaseSet, texts: Path | None = None) -> N
     if recipe.pretrained_with is not None:
         preflight(pretraining_recipe(recipe, recipe.pretrained_with), case_set, texts)
     task, spec = task_of(recipe, case_set), usable_priors(recipe, case_set)
+    watched = metric_named(recipe.training.monitor)
+    if watched.reads == "cases":
+        level = watched.name.partition(".")[2]
+        one_of(f"training.monitor {watched.name}: the level", level, list(task.classes), RecipeError)
     untrained = recipe.model if recipe.pretrained_with is None else without_weights(recipe.model)
     network, tap = build_network(untrained, task.heads.width, recipe.data.size)
     freeze(network, recipe.training.frozen, recipe.data.size)

@@ -1,8 +1,9 @@
-"""The log of a run: one CSV row an epoch, and the same numbers for TensorBoard."""
+"""The log of a run: one CSV row an epoch, the same numbers for TensorBoard, and what they mean in words."""
 
 import csv
 import io
 import shutil
+import warnings
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
@@ -12,8 +13,12 @@ from sonoprior.core.folder import write_text
 Row = dict[str, float]
 
 
+class TrainingWarning(UserWarning):
+    """A run goes on, but part of it learns nothing."""
+
+
 class Log:
-    """Writes rows to `log.csv` and `tensorboard/` of a run folder.
+    """Writes rows to `log.csv` and `tensorboard/` of a run folder, and notes on them to `notes.txt`.
 
     The rows of a checkpoint are written again when a run is resumed, so that an epoch which was logged
     but not kept does not stand there twice.
@@ -32,10 +37,14 @@ class Log:
             self._to_board(row)
 
     def add(self, row: Row) -> None:
-        """Write one more epoch."""
+        """Write one more epoch; what is wrong with it is said, in `notes.txt` and as a `TrainingWarning`."""
         self._rows.append(row)
         self._to_board(row)
         write_text(self._csv, as_csv(self._rows))
+        for note in notes_on(row):
+            warnings.warn(TrainingWarning(note), stacklevel=2)
+        if said := [note for each in self._rows for note in notes_on(each)]:
+            write_text(self._csv.with_name("notes.txt"), "\n".join(said) + "\n")
 
     def close(self) -> None:
         """Finish the TensorBoard file."""
@@ -46,6 +55,20 @@ class Log:
             if name != "epoch":
                 self._board.add_scalar(name.replace(".", "/", 1), value, int(row["epoch"]))
         self._board.flush()
+
+
+def notes_on(row: Row) -> list[str]:
+    """What is wrong with an epoch, a sentence each.
+
+    >>> notes_on({"epoch": 2, "train.fixmatch.pseudo_label_rate": 0.0})
+    ['epoch 2: fixmatch learnt nothing, because no pseudo-label reached its threshold.']
+    """
+    silent = [name for name, value in row.items() if name.endswith(".pseudo_label_rate") and value == 0]
+    return [
+        f"epoch {int(row['epoch'])}: {name.split('.')[1]} learnt nothing, because no pseudo-label reached its"
+        " threshold."
+        for name in silent
+    ]
 
 
 def as_csv(rows: list[Row]) -> str:

@@ -1,0 +1,229 @@
+"""Streams beside the labelled one: which cases they read, what is known of these, and what is refused."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from made_study import write_cases
+from sonoprior.cases import CaseSet
+from sonoprior.cases.loading.cache import Cache
+from sonoprior.core.errors import DataError, RecipeError
+from sonoprior.training.assemble import assemble, preflight
+from sonoprior.training.log import TrainingWarning
+from sonoprior.training.parts import UNLABELLED, plan_parts, rarest_classes
+from sonoprior.training.pretraining import epochs_in_all, pretraining_folder, pretraining_parts
+from sonoprior.training.recipe_file import pretraining_recipe, validated
+from sonoprior.training.run import Computing, plan_run, train_run
+from sonoprior.training.task import task_of
+from sonoprior.training.unlabelled import check_streams, stream_cases
+
+CPU = torch.device("cpu")
+CONTENT = {
+    "format": 1,
+    "name": "tiny",
+    "data": {"size": 32},
+    "model": {"backbone": "test_resnet", "tap": "stage2"},
+    "objectives": {
+        "classification": {"type": "cross_entropy"},
+        "pseudo-labels": {"type": "fixmatch", "threshold": 0.5},
+    },
+    "streams": {"unlabelled": {"views": "weak-strong", "batch_size": 8}},
+    "training": {"epochs": 2, "batch_size": 4, "steps_per_epoch": 2, "threads": 1},
+    "split": {
+        "protocol": "single_split", "validation": 0.25, "test": 0.25, "label_fraction": 0.5,
+        "keep_duplicates_together": False,
+    },
+}  # fmt: skip
+
+
+def recipe_with(**changes):
+    content = dict(CONTENT)
+    for key, value in changes.items():
+        content[key] = value if not isinstance(value, dict) else {**content.get(key, {}), **value}
+    return validated(content, "tiny")
+
+
+@pytest.fixture(scope="module")
+def case_set(tmp_path_factory):
+    return CaseSet.open(write_cases(tmp_path_factory.mktemp("cases") / "set", cases=48))
+
+
+@pytest.fixture(scope="module")
+def cache(case_set, tmp_path_factory):
+    return Cache.build(case_set, tmp_path_factory.mktemp("cache"), size=32, priors=None)
+
+
+def parts_of(recipe, case_set):
+    return plan_parts(recipe.split, recipe.data, case_set, case_set.groups(), streams=bool(recipe.streams))[0]
+
+
+def test_hidden_labels_make_unlabelled_cases_of_the_training_side(case_set):
+    recipe = recipe_with()
+    parts = parts_of(recipe, case_set)
+    whole = parts_of(recipe_with(split={"label_fraction": 1.0}), case_set)
+    assert len(parts["train"]) < len(whole["train"])
+    assert sorted([*parts["train"], *parts[UNLABELLED]]) == sorted([*whole["train"], *whole[UNLABELLED]])
+    labels = case_set.labels()
+    assert (labels[whole["train"]] >= 0).all()
+    assert (labels[whole[UNLABELLED]] < 0).all()
+    for part in ("validation", "test"):
+        assert np.array_equal(parts[part], whole[part])
+        assert not set(parts[part]) & {*parts["train"], *parts[UNLABELLED]}
+
+
+def test_a_stream_learns_from_no_hidden_label_and_keeps_it_for_monitors(case_set, cache):
+    recipe = recipe_with()
+    parts = parts_of(recipe, case_set)
+    task = task_of(recipe, case_set, parts)
+    cases = stream_cases(recipe, cache, parts, task, None)["unlabelled"]
+    labels, true = case_set.labels(), cases.labels["truth"]
+    used = np.isin(np.arange(len(case_set)), parts["train"])
+    assert np.array_equal(cases.labels[task.level], np.where(used, labels, -1))
+    assert np.array_equal(true[parts[UNLABELLED]], labels[parts[UNLABELLED]])
+    assert (true[parts["train"]] == -1).all()
+    training, _ = assemble(recipe, cache, parts, 0, CPU)
+    views = next(iter(training.streams["unlabelled"].epoch(0)))
+    assert list(views) == ["weak", "strong"]
+    for batch in views.values():
+        at = batch["index"].numpy()
+        assert np.array_equal(batch[f"label.{task.level}"].numpy(), cases.labels[task.level][at])
+        assert np.array_equal(batch["label.truth"].numpy(), true[at])
+    assert torch.equal(views["weak"]["index"], views["strong"]["index"])
+    assert not torch.equal(views["weak"]["image"], views["strong"]["image"])
+
+
+def test_a_share_of_a_stream_takes_whole_groups_and_is_nested(case_set, cache):
+    groups, seen = case_set.groups(), {}
+    for share in (0.3, 0.6, 1.0):
+        recipe = recipe_with(streams={"unlabelled": {"batch_size": 4, "share": share}})
+        parts = parts_of(recipe, case_set)
+        task = task_of(recipe, case_set, parts)
+        seen[share] = set(stream_cases(recipe, cache, parts, task, None)["unlabelled"].positions.tolist())
+        side = {*parts["train"].tolist(), *parts[UNLABELLED].tolist()}
+        taken = {groups[at] for at in seen[share]}
+        assert seen[share] == {at for at in side if groups[at] in taken}
+    assert seen[0.3] < seen[0.6] < seen[1.0]
+
+
+def test_a_set_of_its_own_that_shares_an_exam_with_the_test_part_is_refused_by_name(case_set, tmp_path):
+    recipe = recipe_with()
+    parts = parts_of(recipe, case_set)
+    tested = case_set.table.iloc[parts["test"][:2]].copy()
+    other = CaseSet.open(write_cases(tmp_path / "other", cases=24))
+    table = other.table.copy()
+    column = "patient" if "patient" in table else "exam"
+    table[column] = [f"else{n}" for n in range(len(table))]
+    table.loc[table.index[:2], column] = tested[column].to_numpy()
+    path = next(path for path in other.root.iterdir() if path.name.startswith("cases."))
+    if path.suffix == ".csv":
+        table.to_csv(path, index=False)
+    else:
+        table.to_parquet(path)
+    shared = recipe_with(streams={"unlabelled": {"cases": str(other.root), "batch_size": 4}})
+    name = tested[column].iloc[0]
+    with pytest.raises(DataError, match=rf"must hold no {column} of the validation and test.*{name}"):
+        check_streams(shared, case_set, parts)
+    table.loc[table.index[:2], column] = ["else90", "else91"]
+    table.to_csv(path, index=False) if path.suffix == ".csv" else table.to_parquet(path)
+    check_streams(shared, case_set, parts)
+
+
+def test_a_stream_without_a_batch_of_cases_is_refused(case_set):
+    recipe = recipe_with(streams={"unlabelled": {"batch_size": 4096}})
+    with pytest.raises(DataError, match=r"must hold at least 4096 cases.*batch_size"):
+        check_streams(recipe, case_set, parts_of(recipe, case_set))
+
+
+def test_an_objective_whose_views_the_stream_does_not_have_is_refused(case_set, cache):
+    recipe = recipe_with(streams={"unlabelled": {"views": "two", "batch_size": 8}})
+    with pytest.raises(RecipeError, match=r"pseudo-labels compares the views.*has first, second"):
+        assemble(recipe, cache, parts_of(recipe, case_set), 0, CPU)
+
+
+def test_an_unknown_stream_and_an_unknown_run_before_are_refused():
+    with pytest.raises(RecipeError, match=r"objectives.pseudo-labels: the stream must be one of labelled"):
+        validated({**CONTENT, "streams": {}}, "tiny")
+    with pytest.raises(RecipeError, match="pretraining:NAME"):
+        recipe_with(model={"weights": "pretraining:nothing"})
+    with pytest.raises(RecipeError, match="must not be called 'labelled'"):
+        recipe_with(streams={"labelled": {}})
+
+
+def test_the_rarest_class_is_what_splits_keep():
+    members = np.array([[True, True, False], [True, False, False], [False, False, True], [False] * 3])
+    numbers = np.array([0, 1, 1, 1, 2, -1, 3])
+    assert rarest_classes(numbers, members).tolist() == [1, 0, 0, 0, 2, -1, 3]
+
+
+BEFORE = {
+    "simclr": {
+        "objectives": {"contrastive": {"type": "nt_xent"}},
+        "model.embedding": {"dimension": 8},
+        "streams.unlabelled.views": "two",
+        "training.epochs": 1,
+        "training.steps_per_epoch": 2,
+        "training.keep": "last",
+        "training.monitor": "recall@1.finding",
+    }
+}
+
+
+def test_a_run_before_is_the_same_for_whatever_only_the_later_run_varies(case_set, tmp_path):
+    begun = {"pretraining": BEFORE, "model": {"weights": "pretraining:simclr"}}
+    one = recipe_with(**begun)
+    other = recipe_with(**begun, training={"learning_rate": 0.01}, split={"label_fraction": 0.2})
+    folders = [
+        pretraining_folder(pretraining_recipe(each, "simclr"), "simclr", 0, 0, tmp_path)
+        for each in (one, other)
+    ]
+    assert folders[0] == folders[1]
+    assert epochs_in_all(one) == 3
+    before, after = (pretraining_parts(parts_of(each, case_set)) for each in (one, other))
+    assert len(before["train"]) == 0
+    assert np.array_equal(before[UNLABELLED], after[UNLABELLED])
+    wider = {"simclr": BEFORE["simclr"] | {"model.embedding": {"dimension": 16}}}
+    third = pretraining_recipe(recipe_with(**begun | {"pretraining": wider}), "simclr")
+    assert pretraining_folder(third, "simclr", 0, 0, tmp_path) != folders[0]
+
+
+def test_a_run_begins_with_the_backbone_of_the_run_before_it(case_set, tmp_path):
+    recipe = recipe_with(
+        pretraining=BEFORE, model={"weights": "pretraining:simclr"}, training={"learning_rate": 1e-12}
+    )
+    on = Computing(CPU, pretraining=tmp_path / "before")
+    plan = plan_run(recipe, case_set, "plain")
+    seen = []
+    run = train_run(plan, tmp_path / "run", on, after_epoch=lambda fit: seen.append(fit.epochs_done))
+    assert seen == [1, 2, 3]
+    (before,) = (path.parent for path in (tmp_path / "before").rglob("weights.safetensors"))
+    first, second = load_file(before / "weights.safetensors"), load_file(run / "weights.safetensors")
+    learnt = [name for name in first if name.endswith("conv1.weight")]
+    assert learnt
+    for name in learnt:
+        torch.testing.assert_close(first[name], second[name], rtol=0, atol=1e-6)
+    again = train_run(plan_run(recipe, case_set, "plain"), tmp_path / "again", on)
+    assert len(list((tmp_path / "before").rglob("weights.safetensors"))) == 1
+    assert (again / "metrics.json").is_file()
+
+
+@pytest.mark.filterwarnings("ignore::sonoprior.training.log.TrainingWarning")
+def test_an_epoch_in_which_no_pseudo_label_is_sure_is_said(case_set, tmp_path):
+    sure = {"pseudo-labels": {"type": "fixmatch", "threshold": 1.0}}
+    recipe = recipe_with(objectives=sure)
+    with pytest.warns(TrainingWarning, match="epoch 1: pseudo-labels learnt nothing"):
+        run = train_run(plan_run(recipe, case_set, "plain"), tmp_path / "run", Computing(CPU))
+    notes = (run / "notes.txt").read_text().splitlines()
+    assert notes == [
+        f"epoch {n}: pseudo-labels learnt nothing, because no pseudo-label reached its threshold."
+        for n in (1, 2)
+    ]
+
+
+def test_a_monitor_of_a_level_that_is_not_learnt_is_refused_before_anything_is_written(case_set):
+    watched = {"simclr": BEFORE["simclr"] | {"training.monitor": "recall@1.view"}}
+    recipe = recipe_with(pretraining=watched, model={"weights": "pretraining:simclr"})
+    with pytest.raises(
+        RecipeError, match=r"training.monitor recall@1.view: the level must be one of finding"
+    ):
+        preflight(recipe, case_set)
