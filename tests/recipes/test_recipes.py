@@ -237,7 +237,7 @@ def step(recipe: Recipe, case_set, caches) -> None:
     """Assemble the first fold of a recipe, and take one step on one batch; first of what it begins with."""
     if recipe.pretrained_with is not None:
         before = pretraining_recipe(recipe, recipe.pretrained_with)
-        step(with_settings(before, {"model.weights": "none"}, recipe.name), case_set, caches)
+        step(with_settings(before, OF_STREAMS | {"model.weights": "none"}, recipe.name), case_set, caches)
     recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": "none"})})
     groups = case_groups(recipe.split, case_set)
     parts = plan_parts(
