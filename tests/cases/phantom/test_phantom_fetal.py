@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,8 +28,9 @@ from sonoprior.cases.phantom.fetal.planes import BY_NAME, VIEWS, Aim
 from sonoprior.cases.phantom.fetal.poses import pose, screen
 from sonoprior.cases.phantom.fetal.shapes import Hoop, Local, Within, pipe
 from sonoprior.cases.phantom.fetal.tissue import REGIONS, ZONES, zone_index
+from sonoprior.cases.phantom.fetal.trunk import outline
 from sonoprior.cases.phantom.fetal.words import frame_terms
-from sonoprior.cases.phantom.geometry import FRONT, HEAD, Plane, ball, turned, unit
+from sonoprior.cases.phantom.geometry import FRONT, HEAD, LEFT, Plane, ball, turned, unit
 from sonoprior.cases.phantom.kit import KITS
 from sonoprior.cases.phantom.plan import Visit
 from sonoprior.cases.phantom.population import PopulationSettings
@@ -62,7 +64,7 @@ MUST_NOT_SHOW = {
     "thorax": ("stomach", "skull"),
 }
 PATIENTS = range(4)
-SMALL = {"patients": 8, "size": 48, "seed": 5, "outline_fraction": 0.5, "unlabelled": 0.25}
+SMALL: dict[str, Any] = {"patients": 8, "size": 48, "seed": 5, "outline_fraction": 0.5, "unlabelled": 0.25}
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +189,24 @@ def test_the_skin_is_where_a_beam_leaves_the_belly():
     depth = mother.skin_depth(mother.room.centre, beam) - sum(mother.layers)
     place = (mother.room.centre - depth * beam)[:, None]
     assert float(mother.belly.distance(place)[0]) == pytest.approx(0, abs=0.01)
+
+
+def test_what_lies_outside_the_belly_is_aimed_at_from_inside():
+    mother = draw_patient(9, 1).mother
+    inside, outside = (mother.room.centre + x * LEFT for x in (5.0, 500.0))
+    np.testing.assert_allclose(mother.kept_inside(inside), inside)
+    kept = mother.kept_inside(outside)
+    assert float(mother.belly.distance(kept[:, None])[0]) < 0
+    assert mother.skin_depth(kept, -FRONT) > 0
+
+
+def test_limbs_lie_in_the_uterus_and_not_in_the_trunk():
+    patients = [draw_patient(9, number) for number in range(12)]
+    ends = [(p, limb.upper.end[:, None]) for p in patients for limb in (*p.legs, *p.arms)]
+    within = [float(outline(p.trunk, 0).distance(end)[0]) < 0 for p, end in ends]
+    beyond = [float(p.mother.room.distance(end)[0]) > 3 for p, end in ends]
+    assert np.mean(within) < 0.1
+    assert np.mean(beyond) < 0.1
 
 
 def test_the_skull_in_a_section_has_the_head_s_two_diameters():

@@ -17,7 +17,7 @@ from .tissue import REGIONS, ZONES
 from .words import caption, exam_terms, frame_terms
 
 NAME = "fetal-planes"
-PARTS = {"train": 0.45, "validation": 0.05, "test": 0.50}
+PARTS = {"train": 0.40, "validation": 0.10, "test": 0.50}
 """Half of the patients are for testing, as in FETAL_PLANES_DB: 896 of 1,792."""
 FRAMES = (1, 12400 / 1792, 22)
 """The fewest, the mean and the most of a patient; the mean is that of FETAL_PLANES_DB."""

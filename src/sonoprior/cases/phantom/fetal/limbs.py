@@ -8,9 +8,9 @@ from sonoprior.cases.phantom.geometry import Capsule, Ellipsoid, Vector, ball, u
 from sonoprior.cases.phantom.tissue import NO_ZONE, Structure
 
 from .tissue import BONE, CARTILAGE, FLESH, SKIN, zone_index
-from .trunk import Trunk
+from .trunk import Trunk, outline
 
-_DRAWS = 40  # until a limb lies inside the uterus
+_DRAWS = 60  # until a limb lies inside the uterus
 _SIDES = (-1, 1)
 
 
@@ -75,7 +75,7 @@ def draw_legs(rng: np.random.Generator, trunk: Trunk, femur_mm: float, room: Ell
             rng,
             trunk,
             trunk.at(s * 0.46, 0.05, -1.72),
-            (s * 0.5, 1.0, -0.2),
+            (s * 0.5, 1.0, -0.15),
             femur_mm,
             flesh,
             room,
@@ -115,12 +115,13 @@ def _limb(
     room: Ellipsoid,
     zone: int,
 ) -> Limb:
-    """The drawn limb that fits best: inside the uterus, and not seen along its upper bone."""
+    """The drawn limb that fits best: inside the uterus, outside the trunk, not pointing at the front."""
     drawn = [_tried(rng, trunk, root, towards, length, flesh, zone) for _ in range(_DRAWS)]
-    ends = np.stack([np.stack([limb.upper.end, limb.lower[0].end], axis=1) for limb in drawn], axis=1)
-    outside = np.maximum(room.distance(ends) + flesh[1], 0).sum(axis=1)
+    ends = np.stack([np.stack([limb.upper.end, limb.lower[0].end], axis=1) for limb in drawn], axis=2)
+    outside = 3 * np.maximum(room.distance(ends) + flesh[1], 0).sum(axis=0)
+    inside = np.maximum(flesh[2] - outline(trunk, 0).distance(ends), 0).sum(axis=0)
     steep = np.array([abs(limb.upper.axis[1]) for limb in drawn])
-    return drawn[int(np.argmin(outside + 150 * np.maximum(steep - 0.6, 0)))]
+    return drawn[int(np.argmin(outside + 6 * inside + 150 * np.maximum(steep - 0.6, 0)))]
 
 
 def _tried(
@@ -132,7 +133,7 @@ def _tried(
     flesh: tuple[float, float, float],
     zone: int,
 ) -> Limb:
-    direction = unit(trunk.local.toward(*towards) + 0.5 * rng.standard_normal(3))
+    direction = unit(trunk.local.toward(*towards) + 0.8 * rng.standard_normal(3))
     thick = 0.045 * length + 0.5
     upper = Bone(root + 0.12 * length * direction, root + 1.12 * length * direction, thick)
     bend = unit(-0.75 * direction + trunk.local.toward(0, 0.3, -1.0) + 0.35 * rng.standard_normal(3))

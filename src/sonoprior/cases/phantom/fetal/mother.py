@@ -36,6 +36,7 @@ from .tissue import CORD, LIQUOR, PLACENTA, VEIN, zone_index
 WALL_MM = 7.0
 """Thickness of the uterine wall."""
 _BELLY_MM = 45.0  # by which the belly is longer than the uterus, each way
+_INSIDE = 0.97  # of the belly's radius
 _GLANDS = Tissue(-8, 0.5, 1.0, edge_mm=1.5)
 
 
@@ -69,7 +70,13 @@ class Mother:
         belly = self.belly
         place, run = (target - belly.centre) / belly.semi, -beam / belly.semi
         a, b, c = run @ run, place @ run, place @ place - 1
-        return float((-b + np.sqrt(max(b * b - a * c, 0.0))) / a) + sum(self.layers)
+        return float((-b + np.sqrt(b * b - a * c)) / a) + sum(self.layers)
+
+    def kept_inside(self, target: Vector) -> Vector:
+        """A place, or where it is outside the belly the one next to the wall that lies towards its middle."""
+        belly = self.belly
+        radius = float(np.linalg.norm((target - belly.centre) / belly.semi))
+        return belly.centre + (target - belly.centre) * min(1.0, _INSIDE / radius)
 
 
 def draw_mother(rng: np.random.Generator, room: Ellipsoid) -> Mother:

@@ -113,7 +113,7 @@ def _room(rng: np.random.Generator, size: Biometry, lie: str) -> Ellipsoid:
     """A cavity that holds the fetus and, earlier on, much fluid; its long axis follows the lie."""
     fluid = rng.uniform(0.7, 1.3) * np.interp(size.weeks, [18, 36], [16.0, 12.0])
     r = size.trunk_radius
-    semi = np.array([1.42 * r + fluid, 1.22 * r + fluid, _length(size) / 2 + fluid + 4])
+    semi = np.array([1.45 * r + fluid, 1.32 * r + fluid, _length(size) / 2 + fluid + 4])
     return Ellipsoid(np.zeros(3), np.eye(3), semi[[2, 1, 0]] if lie == "transverse" else semi)
 
 
@@ -124,7 +124,7 @@ def _upward(rng: np.random.Generator, lie: str) -> Vector:
 
 
 def _front(rng: np.random.Generator, up: Vector) -> Vector:
-    """Which way its belly looks: mostly sideways or to the mother's back or front at a slant."""
+    """Which way its belly looks: any."""
     return turned(unit(np.cross(up, FRONT)), up, float(rng.uniform(-180, 180)))
 
 

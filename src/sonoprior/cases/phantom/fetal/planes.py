@@ -126,7 +126,7 @@ def _profile(patient: Patient, rng: np.random.Generator) -> Aim:
     aim = Aim(
         head.at(0, 0.72, -0.35),
         head.local.axes[0],
-        unit(_into(rng) - 0.5 * head.local.axes[1]),
+        _into(rng),
         2.2 * head.half[0],
         6,
     )
@@ -225,8 +225,9 @@ def _arm(patient: Patient, rng: np.random.Generator) -> Aim:
 
 
 def _lower_leg(patient: Patient, rng: np.random.Generator) -> Aim:
-    """Shin and calf bone side by side, or the foot."""
-    limb = patient.legs[int(rng.integers(2))]
+    """Shin and calf bone side by side, or the foot, of the leg that is further from the uterine wall."""
+    room = patient.mother.room
+    limb = min(patient.legs, key=lambda leg: float(room.distance(leg.lower[0].end[:, None])[0]))
     first, second = limb.lower
     if rng.random() < 0.4:
         return Aim(first.end, unit(rng.standard_normal(3) * 0.3 + LEFT), _into(rng), 1.6 * first.length, 20.0)

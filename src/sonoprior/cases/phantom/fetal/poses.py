@@ -31,7 +31,7 @@ class Pose:
 def pose(patient: Patient, aim: Aim, rng: np.random.Generator) -> Pose:
     """The probe held for an aim by a human hand."""
     normal = _tilted(aim.normal, aim.tilt_deg, rng)
-    target = aim.target + rng.normal(0, aim.shift_mm) * normal
+    target = patient.mother.kept_inside(aim.target + rng.normal(0, aim.shift_mm) * normal)
     axial = unit(aim.beam - normal * (normal @ aim.beam))
     lateral = np.cross(normal, axial)
     if lateral @ (LEFT - HEAD) < 0:

@@ -91,9 +91,9 @@ def draw_trunk(rng: np.random.Generator, radius: float, weeks: float, local: Loc
 
 def trunk_structures(trunk: Trunk) -> list[Structure]:
     """The trunk, from the outside in."""
-    outer = _outline(trunk, 0)
-    muscle = _outline(trunk, 1.3)
-    cavity = _outline(trunk, trunk.wall_mm)
+    outer = outline(trunk, 0)
+    muscle = outline(trunk, 1.3)
+    cavity = outline(trunk, trunk.wall_mm)
     return [
         Structure(outer, SKIN),
         Structure(muscle, FLESH),
@@ -109,7 +109,7 @@ def trunk_structures(trunk: Trunk) -> list[Structure]:
     ]
 
 
-def _outline(trunk: Trunk, less_mm: float) -> Union:
+def outline(trunk: Trunk, less_mm: float) -> Union:
     """Chest and belly in one, `less_mm` below the skin."""
     less = less_mm / trunk.r
     chest = trunk.ellipsoid((0, 0, 0.85), (0.92 - less, 0.86 - less, 1.45 - less))
