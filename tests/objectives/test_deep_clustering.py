@@ -15,7 +15,7 @@ from sonoprior.objectives.deep_clustering import DeepClustering
 
 SETTINGS = TypeAdapter(DeepClusteringSettings)
 OPTIONS = [
-    {"size": size, "weight": weight}
+    {"size": size, "size_weight": weight}
     for size, weight in itertools.product(
         [{"name": "entropy"}, {"name": "dirichlet"}, {"name": "dirichlet", "alpha": 3.0}], [0, 0.5, 10]
     )
@@ -45,7 +45,7 @@ def cosine(a, b):
     return sum(x * y for x, y in zip(a, b, strict=True)) / math.hypot(*a) / math.hypot(*b)
 
 
-def slow(first, second, size, weight):
+def slow(first, second, size, size_weight):
     """Eqs 1 to 7, entry by entry: the parts, and the loss."""
     tilde, hat = probabilities(first), probabilities(second)
     count = len(tilde[0])
@@ -65,7 +65,7 @@ def slow(first, second, size, weight):
         "size": wanted,
         "largest_share": max(shares),
         "smallest_share": min(shares),
-        "loss": partition + weight * wanted,
+        "loss": partition + size_weight * wanted,
     }
 
 
@@ -87,7 +87,8 @@ def test_the_gradient_is_that_of_finite_differences(given):
 
 
 def test_the_defaults_are_lsd_with_the_weight_of_the_source():
-    assert DeepClusteringSettings().model_dump() == {"size": {"name": "dirichlet", "alpha": 1.1}, "weight": 2}
+    prior = {"name": "dirichlet", "alpha": 1.1}
+    assert DeepClusteringSettings().model_dump() == {"stream": "unlabelled", "size": prior, "size_weight": 2}
 
 
 @pytest.mark.parametrize("clusters", [2, 7])
@@ -130,7 +131,8 @@ def test_a_cluster_that_rounds_to_nobody_keeps_its_exact_value(gap):
     """exp(-300) is 0 in single precision; the loop has it in double."""
     away = torch.tensor([0, 0, 0, -gap], dtype=torch.float64)
     first, second = logits().detach() + away, logits(seed=1).detach() + away
-    for given in ({"size": {"name": "entropy"}, "weight": 2}, {"size": {"name": "dirichlet"}, "weight": 2}):
+    for name in ("entropy", "dirichlet"):
+        given = {"size": {"name": name}, "size_weight": 2}
         found = values(clustering(**given)(first.float(), second.float()))
         assert found == pytest.approx(slow(first, second, **given), rel=1e-5)
 
@@ -160,7 +162,7 @@ def heaps(net, size, weight):
     with torch.no_grad():
         net.weight.copy_(0.1 * torch.randn(3, 3, generator=generator))
         net.bias.copy_(torch.tensor([1.0, 0, 0]))
-    loss = clustering(size=size, weight=weight)
+    loss = clustering(size=size, size_weight=weight)
     for _ in range(50):
         views = [
             net(3 * torch.eye(3)[truth] + 0.5 * torch.randn(60, 3, generator=generator)) for _ in range(2)
@@ -195,7 +197,7 @@ def test_no_image_is_a_zero_on_the_graph_and_one_has_nothing_to_part():
     assert (term.total.item(), term.count.item(), term.monitors) == (0, 0, {})
     assert nobody.grad.shape == (0, 4)
     one = logits(1)
-    term = clustering(weight=0)(one, logits(1, seed=1))
+    term = clustering(size_weight=0)(one, logits(1, seed=1))
     assert averaged(term).item() == pytest.approx(math.log(4))
     assert torch.autograd.grad(term.total, one)[0].abs().max() < 1e-12
 
@@ -225,4 +227,4 @@ def test_bad_input_is_refused():
         with pytest.raises(ValidationError, match="size"):
             clustering(size=size)
     with pytest.raises(ValidationError, match="weight"):
-        clustering(weight=-1)
+        clustering(size_weight=-1)

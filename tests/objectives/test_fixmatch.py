@@ -10,7 +10,7 @@ from sonoprior.core.errors import RecipeError
 from sonoprior.objectives.fixmatch import FixMatch
 from sonoprior.objectives.fixmatch_one_head import OneHeadFixMatch
 from sonoprior.objectives.fixmatch_two_heads import HeadLogits, TwoHeadCrossEntropy, TwoHeadFixMatch
-from sonoprior.objectives.label_combinations import combination_numbers, label_combinations
+from sonoprior.objectives.label_combinations import combination_numbers, labels_shown
 from sonoprior.objectives.multi_label_cross_entropy import multi_label_cross_entropy
 from sonoprior.objectives.semi_supervised_settings import (
     FixMatchSettings,
@@ -249,12 +249,16 @@ class TestEveryForm:
             assert found.monitors == wanted.monitors
 
 
-def test_combinations_are_those_that_occur():
-    labels = torch.tensor([[1, 1, 0], [0, 0, 1], [1, 1, 0], [0, -1, 1], [0, 1, 0]])
-    found = label_combinations(labels)
-    assert found.tolist() == [[0, 0, 1], [0, 1, 0], [1, 1, 0]]
-    assert combination_numbers(labels, found).tolist() == [2, 0, 2, -1, 1]
-    assert combination_numbers(labels[:0], found).shape == (0,)
+def test_a_combination_has_a_number_and_its_labels():
+    labels = torch.tensor([[1, 1, 0], [0, 0, 1], [1, 1, 0], [0, -1, 1], [0, 1, 0], [1, 1, 1]])
+    combinations = torch.tensor([[0, 0, 1], [0, 1, 0], [1, 1, 0]])
+    numbers = combination_numbers(labels, combinations)
+    assert numbers.tolist() == [2, 0, 2, -1, 1, -1]
+    assert combination_numbers(labels[:0], combinations).shape == (0,)
+    shown = labels_shown(numbers, combinations.bool())
+    for number, row, label in zip(numbers.tolist(), shown.tolist(), labels.tolist(), strict=True):
+        assert row == ([-1, -1, -1] if number < 0 else label)
+    assert labels_shown(numbers[:0], combinations.bool()).shape == (0, 3)
 
 
 def test_multi_label_cross_entropy_without_a_known_label_is_a_zero_on_the_graph():
@@ -288,9 +292,7 @@ def test_bad_input_is_refused():
     with pytest.raises(RecipeError, match=r"must both be \(B, C\), but got \(9, 4\) and \(9, 3\)"):
         multi_label_cross_entropy(x, torch.zeros(9, 3))
     with pytest.raises(RecipeError, match=r"must be \(B, C\), but got \(9,\)"):
-        label_combinations(torch.zeros(9))
-    with pytest.raises(RecipeError, match="at least 2 that occur among the 9 images, but got 1"):
-        label_combinations(torch.zeros(9, 3))
+        multi_label_cross_entropy(x, torch.zeros(9))
     for combinations in (COMBINATIONS[[0, 0]], -COMBINATIONS):
         with pytest.raises(RecipeError, match="distinct rows of 0 and 1"):
             TwoHeadCrossEntropy(combinations)

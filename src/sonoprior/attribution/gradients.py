@@ -34,21 +34,52 @@ def target_weights(logits: Tensor, target: Target, labels: Tensor | None = None)
     return weights.scatter(1, chosen.clamp(min=0)[:, None], (chosen >= 0).to(logits.dtype)[:, None])
 
 
+def several_weights(logits: Tensor, target: Target, shown: Tensor | None = None) -> Tensor:
+    """The same where each logit is a decision of its own, so that several count or none does: (n, C).
+
+    Args:
+        logits: (n, C).
+        target: "sum" of the logits, of those of the labels that the image shows ("label"), or of those above
+            0, whose probability is more than a half ("predicted").
+        shown: (n, C) of 1, 0, and -1 for unknown, for "label".
+    """
+    if target == "sum":
+        return torch.ones_like(logits)
+    if target == "predicted":
+        return (logits.detach() > 0).to(logits.dtype)
+    if shown is None or shown.shape != logits.shape:
+        came = None if shown is None else tuple(shown.shape)
+        raise ValueError(
+            f"target 'label' needs to know which labels are shown, {tuple(logits.shape)}, but got {came}."
+        )
+    return (shown == 1).to(logits.dtype)
+
+
 def head_weights(
     outputs: Tensor, target: Target, heads: Heads | None, labels: Tensor | None = None
 ) -> Tensor:
-    """How much each output counts in what is attributed: (B, K + L D).
+    """How much each output counts in what is attributed: (B, width).
 
     Args:
-        outputs: (B, K + L D).
-        target: see `target_weights`; only "sum" where there are no logits, over the leaf's embedding.
+        outputs: (B, width).
+        target: see `target_weights`, or `several_weights` where an image may show several labels. Only "sum"
+            where there are no logits: over the leaf's embedding, or over the clusters where there is none.
         heads: which outputs are what; logits all of them where None.
-        labels: (B,), for the target "label".
+        labels: for the target "label": (B,) class numbers, or (B, C) where an image may show several.
     """
     if heads is None:
         return target_weights(outputs, target, labels)
-    columns = slice(0, heads.classes) if heads.classifies else heads.columns(heads.levels[0])
-    return heads.only(columns, target_weights(outputs[:, columns], target, labels))
+    columns = _attributed_columns(heads)
+    weights = several_weights if heads.classifies and heads.several else target_weights
+    return heads.only(columns, weights(outputs[:, columns], target, labels))
+
+
+def _attributed_columns(heads: Heads) -> slice:
+    if heads.classifies:
+        return slice(0, heads.classes)
+    if heads.embeds:
+        return heads.columns(heads.levels[0])
+    return slice(heads.width - heads.clusters, heads.width)
 
 
 def attribution(features: Tensor, gradient: Tensor, method: Method) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from .metric_loss_settings import NotNegative
+from .unlabelled_settings import UnlabelledSettings
 
 
 class _Settings(BaseModel):
@@ -36,14 +37,14 @@ class DirichletSettings(_Settings):
 SizeSettings = Annotated[EntropySettings | DirichletSettings, Field(discriminator="name")]
 
 
-class DeepClusteringSettings(_Settings):
+class DeepClusteringSettings(UnlabelledSettings):
     """Deep clustering with PICA or LSD, eqs 3 to 7.
 
     Attributes:
         size: what is asked of the sizes of the clusters. Eq 3 alone compares directions and does not see
             sizes, so that clusters may stay all but empty.
-        weight: lambda, of that term; 2 as in the source.
+        size_weight: lambda, of that term; 2 as in the source.
     """
 
     size: SizeSettings = DirichletSettings()
-    weight: NotNegative = 2.0
+    size_weight: NotNegative = 2.0

@@ -5,16 +5,24 @@ Free of torch, so that a recipe is checked without it.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import PositiveInt
 
 from .metric_loss_settings import Positive
+from .unlabelled_settings import UnlabelledSettings
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class ContrastiveViewSettings(UnlabelledSettings):
+    """What is compared of two views.
+
+    Attributes:
+        projection: the width of what is compared, which a head of the objective's own makes of the network's
+            embedding, see `projection.Projection`; none compares the embedding itself.
+    """
+
+    projection: PositiveInt | None = 128
 
 
-class NTXentSettings(_Settings):
+class NTXentSettings(ContrastiveViewSettings):
     """SimCLR's loss.
 
     Attributes:
@@ -24,7 +32,7 @@ class NTXentSettings(_Settings):
     temperature: Positive = 0.1
 
 
-class SupervisedContrastiveSettings(_Settings):
+class SupervisedContrastiveSettings(ContrastiveViewSettings):
     """Supervised contrastive loss, the L_out form.
 
     Attributes:

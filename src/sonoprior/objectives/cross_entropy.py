@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .base import Context, Objective, Output, Record, Term
+from .inputs import one_label_a_case
 from .settings import CrossEntropySettings
 
 
@@ -14,12 +15,16 @@ class CrossEntropy(Objective):
     Args:
         settings: see `CrossEntropySettings`.
         context: gives the level and the class counts.
+
+    Raises:
+        RecipeError: if a case may show several labels.
     """
 
     weights: Tensor | None
 
     def __init__(self, settings: CrossEntropySettings, context: Context) -> None:
         super().__init__()
+        one_label_a_case("cross_entropy", context, "multi_label_cross_entropy")
         self.field = f"label.{context.level}"
         self.smoothing = settings.smoothing
         balanced = settings.class_weights == "balanced"

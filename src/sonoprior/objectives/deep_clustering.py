@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from sonoprior.core.errors import RecipeError
 
-from .base import Term
+from .base import Context, Output, Records, Term, Views, ViewsObjective
 from .cluster_sizes import log_shares, size_term
 from .clustering_settings import DeepClusteringSettings
 from .terms import combined, no_term
@@ -67,7 +67,7 @@ class DeepClustering(nn.Module):
         images, clusters, once = (torch.tensor(n, device=first.device) for n in (*first.shape, 1))
         parts = {
             "partition": (1.0, Term(uncertainties.sum(), clusters)),
-            "size": (self.settings.weight, Term(size, once)),
+            "size": (self.settings.size_weight, Term(size, once)),
         }
         term = combined(parts, images)
         smallest, largest = torch.stack(shares.detach().exp().aminmax()).tolist()
@@ -109,3 +109,42 @@ def _check_views(first: Tensor, second: Tensor) -> None:
         )
     if first.shape[1] < 2:
         raise RecipeError(f"deep clustering needs at least 2 clusters, but got {first.shape[1]}.")
+
+
+class DeepClusteringObjective(ViewsObjective):
+    """The recipe's objective `deep_clustering`, on the logits of the clusters.
+
+    Args:
+        settings: see `DeepClusteringSettings`.
+        context: gives the clusters, and the cases of the stream.
+
+    Raises:
+        RecipeError: if the network has no clusters, or more of them than the stream has images.
+    """
+
+    def __init__(self, settings: DeepClusteringSettings, context: Context) -> None:
+        super().__init__()
+        self.stream = settings.stream
+        clusters = 0 if context.heads is None else context.heads.clusters
+        if clusters == 0:
+            raise RecipeError(
+                "deep_clustering needs logits of clusters, but the network has none; set `model.clusters:"
+                " {count: combinations}`."
+            )
+        images = len(context.streams[settings.stream])
+        if clusters > images:
+            raise RecipeError(
+                f"model.clusters.count must be at most the {images} images of the stream '{settings.stream}',"
+                f" but got {clusters}."
+            )
+        self.loss = DeepClustering(settings)
+
+    def forward(self, outputs: Views, batches: Records) -> Term:  # noqa: ARG002 - the outputs say it all
+        """The loss of the batch."""
+        first, second = (_cluster_logits(outputs[view]) for view in self.views)
+        return self.loss(first, second)
+
+
+def _cluster_logits(output: Output) -> Tensor:
+    assert output.heads is not None
+    return output.heads.cluster_logits(output.outputs)

@@ -9,7 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .base import Term
+from sonoprior.cases.loading.batch import TRUTH
+
+from .base import Context, Records, Term, Views, ViewsObjective
+from .image_numbers import ImageNumbers
+from .inputs import one_label_a_case
 from .pseudo_labels import PseudoLabeller, check_pair, check_truth
 from .semi_supervised_settings import FixMatchSettings
 
@@ -67,3 +71,36 @@ class FixMatch(nn.Module):
             self.labeller.for_the_loss(strong[found.used]), found.labels[found.used], reduction="sum"
         )
         return Term(total, torch.tensor(len(weak), device=weak.device), found.monitors(truth))
+
+
+class FixMatchObjective(ViewsObjective):
+    """The recipe's objective `fixmatch`; its weight is lambda of eq 13.
+
+    Args:
+        settings: see `FixMatchSettings`.
+        context: gives the classes, their labelled cases, and the cases of the stream.
+
+    Raises:
+        RecipeError: if a case may show several labels.
+    """
+
+    views = ("weak", "strong")
+    without_gradient = frozenset({"weak"})
+
+    def __init__(self, settings: FixMatchSettings, context: Context) -> None:
+        super().__init__()
+        one_label_a_case("fixmatch", context, "fixmatch_one_head or fixmatch_two_heads")
+        self.stream = settings.stream
+        self.numbers = ImageNumbers(context.streams[settings.stream])
+        counts = context.class_counts
+        self.loss = FixMatch(settings, len(counts), counts, len(self.numbers))
+
+    def forward(self, outputs: Views, batches: Records) -> Term:
+        """Eq 12 of the batch."""
+        fields = batches["weak"].fields
+        return self.loss(
+            outputs["weak"].logits,
+            outputs["strong"].logits,
+            fields.get(f"label.{TRUTH}"),
+            self.numbers(fields["index"]),
+        )

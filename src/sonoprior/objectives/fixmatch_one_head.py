@@ -6,7 +6,11 @@ Source: paper on deep clustering for abdominal ultrasound, section 2.3.2, figure
 import torch
 from torch import Tensor, nn
 
-from .base import Term
+from sonoprior.cases.loading.batch import TRUTH
+
+from .base import Context, Records, Term, Views, ViewsObjective
+from .inputs import members_of
+from .label_combinations import labels_shown
 from .multi_label_cross_entropy import check_multi_labels, multi_label_cross_entropy
 from .pseudo_labels import PseudoLabels, check_pair, check_truth, in_single_precision
 from .semi_supervised_settings import OneHeadFixMatchSettings
@@ -56,3 +60,31 @@ class OneHeadFixMatch(nn.Module):
         probabilities = in_single_precision(weak).sigmoid()
         sure = probabilities.amax(1) >= self.settings.threshold
         return PseudoLabels((probabilities >= self.settings.cut).long(), sure)
+
+
+class OneHeadFixMatchObjective(ViewsObjective):
+    """The recipe's objective `fixmatch_one_head`; its weight is lambda of eq 13.
+
+    Args:
+        settings: see `OneHeadFixMatchSettings`.
+        context: gives the labels of each class number, for the monitors.
+
+    Raises:
+        RecipeError: if each case shows one label.
+    """
+
+    views = ("weak", "strong")
+    without_gradient = frozenset({"weak"})
+    members: Tensor
+
+    def __init__(self, settings: OneHeadFixMatchSettings, context: Context) -> None:
+        super().__init__()
+        self.stream = settings.stream
+        self.register_buffer("members", members_of("fixmatch_one_head", context), persistent=False)
+        self.loss = OneHeadFixMatch(settings)
+
+    def forward(self, outputs: Views, batches: Records) -> Term:
+        """The term of the batch."""
+        truth = batches["weak"].fields.get(f"label.{TRUTH}")
+        shown = None if truth is None else labels_shown(truth, self.members)
+        return self.loss(outputs["weak"].logits, outputs["strong"].logits, shown)

@@ -13,13 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sonoprior.cases.loading.batch import TRUTH
 from sonoprior.core.errors import RecipeError
 
-from .base import Term
-from .label_combinations import combination_numbers
+from .base import Context, Objective, Output, Record, Records, Term, Views, ViewsObjective
+from .image_numbers import ImageNumbers
+from .inputs import combinations_of, members_of
+from .label_combinations import combination_numbers, labels_shown
 from .multi_label_cross_entropy import check_multi_labels, multi_label_cross_entropy
 from .pseudo_labels import PseudoLabeller, PseudoLabels, check_pair, check_truth, in_single_precision
-from .semi_supervised_settings import TwoHeadFixMatchSettings
+from .semi_supervised_settings import TwoHeadCrossEntropySettings, TwoHeadFixMatchSettings
 from .terms import combined
 
 
@@ -40,7 +43,7 @@ class TwoHeadFixMatch(nn.Module):
 
     Args:
         settings: see `TwoHeadFixMatchSettings`.
-        combinations: (K, C) of 0 and 1, distinct; `label_combinations` gives those that occur.
+        combinations: (K, C) of 0 and 1, distinct; those that occur.
         combination_counts: (K,), labelled training cases by combination; for distribution alignment.
         images: how many unlabelled images there are; for flexible thresholds.
 
@@ -141,6 +144,73 @@ class TwoHeadCrossEntropy(nn.Module):
         )
         parts = {"single_label": (1.0, Term(single, known.sum())), "multi_label": (1.0, multi)}
         return combined(parts, multi.count)
+
+
+class TwoHeadFixMatchObjective(ViewsObjective):
+    """The recipe's objective `fixmatch_two_heads`; its weight is lambda of eq 13.
+
+    Args:
+        settings: see `TwoHeadFixMatchSettings`.
+        context: gives the combinations, their labelled cases, and the cases of the stream.
+
+    Raises:
+        RecipeError: if each case shows one label, or the combinations have no logits.
+    """
+
+    views = ("weak", "strong")
+    without_gradient = frozenset({"weak"})
+    members: Tensor
+
+    def __init__(self, settings: TwoHeadFixMatchSettings, context: Context) -> None:
+        super().__init__()
+        self.stream = settings.stream
+        combinations, counts = combinations_of("fixmatch_two_heads", context)
+        members = members_of("fixmatch_two_heads", context)
+        self.register_buffer("members", members, persistent=False)
+        self.numbers = ImageNumbers(context.streams[settings.stream])
+        self.loss = TwoHeadFixMatch(settings, combinations, counts, len(self.numbers))
+
+    def forward(self, outputs: Views, batches: Records) -> Term:
+        """The term of the batch."""
+        fields = batches["weak"].fields
+        truth = fields.get(f"label.{TRUTH}")
+        return self.loss(
+            head_logits(outputs["weak"]),
+            head_logits(outputs["strong"]),
+            None if truth is None else labels_shown(truth, self.members),
+            self.numbers(fields["index"]),
+        )
+
+
+class TwoHeadCrossEntropyObjective(Objective):
+    """The recipe's objective `two_head_cross_entropy`, on the labelled stream.
+
+    Args:
+        settings: it has none.
+        context: gives the level and its combinations.
+
+    Raises:
+        RecipeError: if each case shows one label, or the combinations have no logits.
+    """
+
+    members: Tensor
+
+    def __init__(self, settings: TwoHeadCrossEntropySettings, context: Context) -> None:  # noqa: ARG002
+        super().__init__()
+        self.field = f"label.{context.level}"
+        members = members_of("two_head_cross_entropy", context)
+        self.register_buffer("members", members, persistent=False)
+        self.loss = TwoHeadCrossEntropy(combinations_of("two_head_cross_entropy", context)[0])
+
+    def forward(self, output: Output, batch: Record) -> Term:
+        """The term of the batch."""
+        return self.loss(head_logits(output), labels_shown(batch.fields[self.field], self.members))
+
+
+def head_logits(output: Output) -> HeadLogits:
+    """Of the label combinations and of the labels, from a network that has both."""
+    assert output.heads is not None
+    return HeadLogits(output.heads.combination_logits(output.outputs), output.logits)
 
 
 def _checked(combinations: Tensor) -> Tensor:

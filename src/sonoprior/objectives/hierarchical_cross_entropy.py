@@ -16,7 +16,7 @@ from sonoprior.core.errors import RecipeError
 
 from .base import Context, Objective, Output, Record, Term
 from .embedding_settings import HierarchicalCrossEntropySettings
-from .inputs import check_batch, check_labels
+from .inputs import check_batch, check_labels, one_label_a_case
 from .terms import no_term
 
 
@@ -100,7 +100,7 @@ class HierarchicalCrossEntropyObjective(Objective):
 
     def __init__(self, settings: HierarchicalCrossEntropySettings, context: Context) -> None:
         super().__init__()
-        context.leaf_logits("hierarchical_cross_entropy")
+        one_label_a_case("hierarchical_cross_entropy", context, "multi_label_cross_entropy")
         self.field = f"label.{context.level}"
         paths = context.known("hierarchical_cross_entropy").paths
         self.loss = HierarchicalCrossEntropy(settings, paths)

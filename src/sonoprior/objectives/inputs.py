@@ -7,6 +7,57 @@ from torch import Tensor
 from sonoprior.core.checks import listed, nearest
 from sonoprior.core.errors import RecipeError
 
+from .base import Context
+
+
+def one_label_a_case(wanted: str, context: Context, instead: str) -> None:
+    """Refuse an objective on one label a case where a case may show several.
+
+    Args:
+        wanted: the objective.
+        context: says which it is.
+        instead: what is there for several labels.
+
+    Raises:
+        RecipeError: naming it.
+    """
+    context.leaf_logits(wanted)
+    if context.heads is not None and context.heads.several:
+        raise RecipeError(
+            f"{wanted} learns one label a case, but data.several is true, so that a case may show several;"
+            f" use {instead}, or set data.several: false to learn label combinations as classes."
+        )
+
+
+def members_of(wanted: str, context: Context) -> Tensor:
+    """Which of the C labels each class number holds, (M, C) bool, for an objective on several labels a case.
+
+    Raises:
+        RecipeError: if a case shows one label only.
+    """
+    context.leaf_logits(wanted)
+    if context.heads is None or not context.heads.several or context.members is None:
+        raise RecipeError(
+            f"{wanted} learns several labels a case, but each case is taken to show one; set"
+            " `data.several: true`."
+        )
+    return context.members
+
+
+def combinations_of(wanted: str, context: Context) -> tuple[Tensor, Tensor]:
+    """The K label combinations with a logit, (K, C) of 0 and 1, and their labelled cases, (K,).
+
+    Raises:
+        RecipeError: if the network has no logits of combinations.
+    """
+    members = members_of(wanted, context)
+    if context.combinations is None:
+        raise RecipeError(
+            f"{wanted} needs logits of the label combinations, but the network has none; add"
+            " `model.combinations: {least: 1}`."
+        )
+    return members[context.combinations].long(), context.class_counts[context.combinations]
+
 
 def check_batch(rows: Tensor, labels: Tensor) -> None:
     """Refuse a batch that is not (B, D) embeddings or logits and (B,) labels.

@@ -1,37 +1,10 @@
-"""Label combinations as classes: each set of labels that occurs is one.
+"""Label combinations as classes: their numbers, and the labels that they stand for.
 
 Source: paper on deep clustering for abdominal ultrasound, section 2.2.3, eq 8.
 """
 
 import torch
 from torch import Tensor
-
-from sonoprior.core.errors import RecipeError
-
-from .multi_label_cross_entropy import check_multi_labels
-
-
-def label_combinations(labels: Tensor) -> Tensor:
-    """The combinations that occur, in the order of binary numbers: (K, C) of 0 and 1.
-
-    Args:
-        labels: (N, C) of 1, 0, and -1 for unknown; images with an unknown label show no combination.
-
-    Raises:
-        RecipeError: if fewer than two combinations occur.
-
-    >>> label_combinations(torch.tensor([[1, 0], [0, 1], [1, 0], [1, -1]]))
-    tensor([[0, 1],
-            [1, 0]])
-    """
-    check_multi_labels(labels)
-    found = labels[(labels >= 0).all(1)].unique(dim=0)
-    if len(found) < 2:
-        raise RecipeError(
-            f"label combinations need at least 2 that occur among the {len(labels)} images, but got"
-            f" {len(found)}."
-        )
-    return found
 
 
 def combination_numbers(labels: Tensor, combinations: Tensor) -> Tensor:
@@ -46,3 +19,17 @@ def combination_numbers(labels: Tensor, combinations: Tensor) -> Tensor:
     """
     matches = (labels[:, None] == combinations).all(2)
     return torch.where(matches.any(1), matches.int().argmax(1), -1)
+
+
+def labels_shown(numbers: Tensor, members: Tensor) -> Tensor:
+    """The labels of each image's combination: (B, C) of 1, 0, and -1 for unknown.
+
+    Args:
+        numbers: (B,) of combinations, -1 for unknown.
+        members: (M, C) bool, which labels each combination holds.
+
+    >>> labels_shown(torch.tensor([1, -1]), torch.tensor([[True, False], [True, True]]))
+    tensor([[ 1,  1],
+            [-1, -1]])
+    """
+    return members[numbers.clamp(min=0)].long().masked_fill((numbers < 0)[:, None], -1)

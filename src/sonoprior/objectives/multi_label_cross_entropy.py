@@ -10,8 +10,11 @@ from torch.nn import functional
 
 from sonoprior.core.errors import RecipeError
 
-from .base import Term
+from .base import Context, Objective, Output, Record, Term
+from .inputs import members_of
+from .label_combinations import labels_shown
 from .pseudo_labels import in_single_precision
+from .semi_supervised_settings import MultiLabelCrossEntropySettings
 
 
 def multi_label_cross_entropy(logits: Tensor, labels: Tensor) -> Term:
@@ -55,3 +58,27 @@ def check_multi_labels(labels: Tensor) -> None:
         raise RecipeError(
             f"several labels an image must be 1, 0, or -1 for unknown, but got {strange[0].item()}."
         )
+
+
+class MultiLabelCrossEntropyObjective(Objective):
+    """The recipe's objective `multi_label_cross_entropy`, on the labelled stream.
+
+    Args:
+        settings: it has none.
+        context: gives the level, and the labels of its combinations.
+
+    Raises:
+        RecipeError: if each case shows one label.
+    """
+
+    members: Tensor
+
+    def __init__(self, settings: MultiLabelCrossEntropySettings, context: Context) -> None:  # noqa: ARG002
+        super().__init__()
+        self.field = f"label.{context.level}"
+        members = members_of("multi_label_cross_entropy", context)
+        self.register_buffer("members", members, persistent=False)
+
+    def forward(self, output: Output, batch: Record) -> Term:
+        """Eq 9 over the labelled cases."""
+        return multi_label_cross_entropy(output.logits, labels_shown(batch.fields[self.field], self.members))

@@ -10,9 +10,11 @@ from torch.nn import functional
 
 from sonoprior.core.errors import RecipeError
 
-from .base import Term
+from .base import Context, Records, Term, Views
 from .contrastive_settings import NTXentSettings
 from .language_guidance import cosines
+from .leaf_views import LeafViewsObjective
+from .projection import Projection
 from .terms import no_term
 
 
@@ -87,3 +89,27 @@ def other_views(first: Tensor, second: Tensor) -> Tensor:
     views = torch.cat([first, second])
     found = cosines(views.to(torch.promote_types(views.dtype, torch.float32)))
     return found.masked_fill(torch.eye(len(found), dtype=torch.bool, device=found.device), -torch.inf)
+
+
+class NTXentObjective(LeafViewsObjective):
+    """The recipe's objective `nt_xent`, on the leaf's embedding through a projection of the objective's own.
+
+    Beside `cross_entropy` on the labelled stream it is the contrastive half of the dual task.
+
+    Args:
+        settings: see `NTXentSettings`.
+        context: gives the embedding.
+
+    Raises:
+        RecipeError: if the network has no embedding.
+    """
+
+    def __init__(self, settings: NTXentSettings, context: Context) -> None:
+        super().__init__("nt_xent", settings.stream, context)
+        self.projection = Projection(self.dimension, settings.projection)
+        self.loss = NTXent(settings)
+
+    def forward(self, outputs: Views, batches: Records) -> Term:  # noqa: ARG002 - the outputs say it all
+        """The loss of the batch."""
+        first, second = self.embeddings(outputs)
+        return self.loss(self.projection(first), self.projection(second))

@@ -20,6 +20,7 @@ from sonoprior.models.taps import Tap
 
 from .attributed_similarity import OUTPUTS, has_positive, output_weights
 from .base import Context, Guidance, Objective, Output, Record, Term, averaged
+from .label_combinations import labels_shown
 from .privileged_attribution import agreement, is_flat, to_resolution
 from .settings import PriorGuidedAttributionSettings
 
@@ -78,6 +79,8 @@ class PriorGuidance(Objective):
         ModelError: if the tail cannot be guided.
     """
 
+    members: Tensor | None
+
     def __init__(self, settings: PriorGuidedAttributionSettings, context: Context) -> None:
         super().__init__()
         if not context.priors:
@@ -87,6 +90,8 @@ class PriorGuidance(Objective):
             )
         self.settings = settings
         self.field = f"label.{context.level}"
+        several = context.heads is not None and context.heads.several
+        self.register_buffer("members", context.members if several else None, persistent=False)
         check_settings(settings)
         check_target(settings, context.heads)
         head = examined(context.network, context.tap, context.example, settings)
@@ -98,19 +103,25 @@ class PriorGuidance(Objective):
         if output.guided is None:
             return Term(output.outputs.sum() * 0, present.sum() * 0)
         labels = batch.fields.get(self.field)
-        weights = attributed_weights(output, self.settings.target, labels)
+        weights = attributed_weights(output, self.settings.target, self._named(labels))
         if self.settings.target == "positives" and labels is not None:
             present = present & has_positive(labels)[:, None]
         return guided_term(output.guided, output.outputs, priors, present, weights, self.settings)
 
+    def _named(self, labels: Tensor | None) -> Tensor | None:
+        """What the target "label" is told: which labels each image shows, where these may be several."""
+        if labels is None or self.members is None or self.settings.target != "label":
+            return labels
+        return labels_shown(labels, self.members)
+
 
 def attributed_weights(output: Output, target: str, labels: Tensor | None) -> Tensor:
-    """How much each column of the outputs counts in what is attributed: (B, K + L D).
+    """How much each column of the outputs counts in what is attributed: (B, width).
 
     Args:
         output: of the network.
         target: see `AttributionSettings`.
-        labels: (B,), for "label" and "positives".
+        labels: (B,), for "label" and "positives"; for "label" (B, C) where an image may show several.
     """
     heads = output.heads
     if target != "positives" or heads is None:
@@ -201,10 +212,11 @@ def check_target(settings: PriorGuidedAttributionSettings, heads: Heads | None) 
     Raises:
         RecipeError: naming the targets that there are.
     """
-    if heads is not None and not heads.classifies:
-        one_of("target, where the network only embeds,", settings.target, OUTPUTS, RecipeError)
-    elif settings.target == "positives" and (heads is None or not heads.embeds):
+    if settings.target == "positives" and (heads is None or not heads.embeds):
         raise RecipeError("target 'positives' needs an embedding, but the network gives logits only.")
+    if heads is not None and not heads.classifies:
+        allowed = OUTPUTS if heads.embeds else ("sum",)
+        one_of("target, where the network names no class,", settings.target, allowed, RecipeError)
 
 
 class PriorGuidedAttribution(nn.Module):

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .metric_loss_settings import NotNegative
+from .unlabelled_settings import UnlabelledSettings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
@@ -53,7 +54,7 @@ class FlexibleThresholdSettings(_Settings):
     warm_up: bool = True
 
 
-class FixMatchSettings(_Settings):
+class FixMatchSettings(UnlabelledSettings):
     """FixMatch with one label an image; the weight of the objective is lambda of eq 13.
 
     Attributes:
@@ -76,7 +77,7 @@ class FixMatchSettings(_Settings):
         return self
 
 
-class OneHeadFixMatchSettings(_Settings):
+class OneHeadFixMatchSettings(UnlabelledSettings):
     """FixMatch with several labels an image; the weight of the objective is lambda of eq 13.
 
     Attributes:
@@ -98,3 +99,11 @@ class TwoHeadFixMatchSettings(FixMatchSettings):
     """
 
     learner: Literal["single_label", "multi_label", "both"] = "single_label"
+
+
+class MultiLabelCrossEntropySettings(_Settings):
+    """Cross-entropy with several labels an image, eq 9, on the labelled stream; it has no choices."""
+
+
+class TwoHeadCrossEntropySettings(_Settings):
+    """Cross-entropy on the label combinations and on the labels, on the labelled stream; without choices."""

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .clustering_settings import DeepClusteringSettings
+from .contrastive_settings import NTXentSettings, SupervisedContrastiveSettings
 from .embedding_settings import (
     ClipSettings,
     GraphGuidanceSettings,
@@ -17,6 +19,14 @@ from .embedding_settings import (
     SemanticAbstractionSettings,
     SoftLabelSettings,
     SubspaceSettings,
+)
+from .self_supervised_settings import ByolSettings, DinoSettings, VicregSettings
+from .semi_supervised_settings import (
+    FixMatchSettings,
+    MultiLabelCrossEntropySettings,
+    OneHeadFixMatchSettings,
+    TwoHeadCrossEntropySettings,
+    TwoHeadFixMatchSettings,
 )
 
 
@@ -42,8 +52,10 @@ class AttributionSettings(_Settings):
     Attributes:
         method: "grad" (eq 2.3) or "grad_input" (eq 2.4).
         target: the output that is differentiated: the "sum" of the logits (as printed), the logit of the
-            "label", or of the "predicted" class. Where the network gives no logits: the "sum" of the leaf's
-            embedding before it is normalised, or the similarity to the "positives" (`attributed_similarity`).
+            "label", or of the "predicted" class; where a case may show several, the sum of the logits of all
+            its labels, or of all that are predicted. Where the network gives no logits: the "sum" of the
+            leaf's embedding before it is normalised, or the similarity to the "positives"
+            (`attributed_similarity`); with clusters alone, the "sum" of their logits.
         allocation: "all" (each channel alone must match), or the channels whose mean must match: "mean",
             "half", "quarter", "three_quarters", or a number: "first 4".
         batch_norm: how the batch statistics of the tail enter the attribution: "detached" (each image's
@@ -74,15 +86,26 @@ class PriorGuidedAttributionSettings(AttributionSettings):
 
 
 SETTINGS: dict[str, type[BaseModel]] = {
+    "byol": ByolSettings,
     "clip": ClipSettings,
     "cross_entropy": CrossEntropySettings,
+    "deep_clustering": DeepClusteringSettings,
+    "dino": DinoSettings,
+    "fixmatch": FixMatchSettings,
+    "fixmatch_one_head": OneHeadFixMatchSettings,
+    "fixmatch_two_heads": TwoHeadFixMatchSettings,
     "graph_guidance": GraphGuidanceSettings,
     "hierarchical_cross_entropy": HierarchicalCrossEntropySettings,
     "hierarchical_triplet": HierarchicalTripletSettings,
     "language_guidance": OntologyLanguageGuidanceSettings,
     "metric": MetricSettings,
+    "multi_label_cross_entropy": MultiLabelCrossEntropySettings,
+    "nt_xent": NTXentSettings,
     "prior_guided_attribution": PriorGuidedAttributionSettings,
     "semantic_abstraction": SemanticAbstractionSettings,
     "soft_labels": SoftLabelSettings,
     "subspaces": SubspaceSettings,
+    "supervised_contrastive": SupervisedContrastiveSettings,
+    "two_head_cross_entropy": TwoHeadCrossEntropySettings,
+    "vicreg": VicregSettings,
 }

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from .base import Context, Objective, Output, Record, Term
 from .embedding_settings import SoftLabelSettings
-from .inputs import check_batch, check_distances, check_labels
+from .inputs import check_batch, check_distances, check_labels, one_label_a_case
 from .terms import no_term
 
 
@@ -63,7 +63,7 @@ class SoftLabelsObjective(Objective):
 
     def __init__(self, settings: SoftLabelSettings, context: Context) -> None:
         super().__init__()
-        context.leaf_logits("soft_labels")
+        one_label_a_case("soft_labels", context, "multi_label_cross_entropy")
         self.field = f"label.{context.level}"
         self.loss = SoftLabels(settings, context.known("soft_labels").distances(context.level))
 

@@ -7,10 +7,12 @@ positives stands outside of the logarithm).
 import torch
 from torch import Tensor, nn
 
-from .base import Term
+from .base import Context, Records, Term, Views
 from .contrastive_settings import SupervisedContrastiveSettings
 from .inputs import check_batch
+from .leaf_views import LeafViewsObjective
 from .nt_xent import check_views, other_views
+from .projection import Projection
 from .terms import no_term
 
 
@@ -72,3 +74,29 @@ def _positives(groups: Tensor) -> Tensor:
 def _mean_over(chosen: Tensor, values: Tensor) -> Tensor:
     """The mean of each row over its chosen entries, of which there is at least one: (n,)."""
     return values.masked_fill(~chosen, 0).sum(1) / chosen.sum(1)
+
+
+class SupervisedContrastiveObjective(LeafViewsObjective):
+    """The recipe's objective `supervised_contrastive`, on the leaf's embedding through a projection.
+
+    It knows the labels of its stream that may be learnt from; where cases show several, images of one label
+    combination belong together.
+
+    Args:
+        settings: see `SupervisedContrastiveSettings`.
+        context: gives the embedding.
+
+    Raises:
+        RecipeError: if the network has no embedding.
+    """
+
+    def __init__(self, settings: SupervisedContrastiveSettings, context: Context) -> None:
+        super().__init__("supervised_contrastive", settings.stream, context)
+        self.projection = Projection(self.dimension, settings.projection)
+        self.loss = SupervisedContrastive(settings)
+
+    def forward(self, outputs: Views, batches: Records) -> Term:
+        """The loss of the batch."""
+        first, second = self.embeddings(outputs)
+        labels = batches[self.views[0]].fields[f"label.{self.level}"]
+        return self.loss(self.projection(first), self.projection(second), labels)
