@@ -15,9 +15,10 @@ help:
 	@echo "make test-all  the same and the long ones"
 	@echo "make lint      ruff, basedpyright, import-linter"
 
+# One package comes as source and is built with setuptools: antlr4-python3-runtime, which lightly needs.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip hatchling editables
+	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip setuptools hatchling editables
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation \
 	    --editable '.[train,test,lint]'
 	touch $(READY)
