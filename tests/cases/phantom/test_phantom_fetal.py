@@ -51,7 +51,13 @@ OTHER_VIEWS = ("abdomen", "femur", "thorax", "cervix")
 MUST_SHOW = {
     "trans-thalamic plane": ("skull", "brain", "midline echo", "thalami", "cavum septi pellucidi"),
     "trans-cerebellar plane": ("skull", "brain", "cerebellum", "cisterna magna", "cavum septi pellucidi"),
-    "trans-ventricular plane": ("skull", "brain", "midline echo", "lateral ventricle", "choroid plexus"),
+    "trans-ventricular plane": (
+        "skull",
+        "brain",
+        "cavum septi pellucidi",
+        "lateral ventricle",
+        "choroid plexus",
+    ),
     "abdomen": ("abdomen", "stomach", "umbilical vein", "spine"),
     "thorax": ("heart", "lungs", "spine"),
     "femur": ("femur",),
