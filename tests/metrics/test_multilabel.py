@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from sklearn.metrics import precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 from sonoprior.core.errors import DataError
 from sonoprior.metrics import interval
-from sonoprior.metrics.multilabel import MultiLabelScores, WeightedF1, multilabel_scores
+from sonoprior.metrics.multilabel import ExactMatch, MultiLabelScores, OverClasses, multilabel_scores
 
 
 def cases(seed=0, n=60, rates=(0.6, 0.3, 0.1, 0.5)):
@@ -23,7 +23,7 @@ def test_scores_agree_with_scikit_learn(seed):
         np.testing.assert_allclose(getattr(found, name), wanted)
     averages = precision_recall_fscore_support(labels, predicted, average="weighted")
     assert (found.weighted_precision, found.weighted_recall, found.weighted_f1) == pytest.approx(averages[:3])
-    assert WeightedF1()(labels, predicted) == pytest.approx(found.weighted_f1)
+    assert OverClasses()(labels, predicted) == pytest.approx(found.weighted_f1)
 
 
 def test_the_average_is_that_of_table_1():
@@ -57,17 +57,43 @@ def test_weights_are_repeated_cases():
     labels, predicted = cases()
     weights = np.random.default_rng(1).integers(0, 3, (8, len(labels)))
     weights[3] = 0
-    repeated = [WeightedF1()(np.repeat(labels, w, 0), np.repeat(predicted, w, 0)) for w in weights]
-    np.testing.assert_allclose(WeightedF1().weighted(weights.astype(float), labels, predicted), repeated)
+    repeated = [OverClasses()(np.repeat(labels, w, 0), np.repeat(predicted, w, 0)) for w in weights]
+    np.testing.assert_allclose(OverClasses().weighted(weights.astype(float), labels, predicted), repeated)
     assert np.isnan(repeated[3])
 
 
 def test_it_has_an_interval_over_patients_and_one_column_is_the_f1_of_a_class():
     labels, predicted = cases(n=90)
-    found = interval(WeightedF1(), np.arange(90) // 3, labels, predicted, samples=200)
+    found = interval(OverClasses(), np.arange(90) // 3, labels, predicted, samples=200)
     assert found.low < found.value < found.high
     one = multilabel_scores(labels, predicted).f1[2]
-    assert WeightedF1()(labels[:, [2]], predicted[:, [2]]) == pytest.approx(one)
+    assert OverClasses()(labels[:, [2]], predicted[:, [2]]) == pytest.approx(one)
+
+
+@pytest.mark.parametrize("by_cases", [True, False])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_averages_over_classes_agree_with_scikit_learn(place, by_cases):
+    labels, predicted = cases(3)
+    average = "weighted" if by_cases else "macro"
+    wanted = precision_recall_fscore_support(labels, predicted, average=average)[place]
+    score = ("precision", "recall", "f1")[place]
+    assert OverClasses(score, by_cases)(labels, predicted) == pytest.approx(wanted)
+    by_class = precision_recall_fscore_support(labels, predicted)[place]
+    for at, one in enumerate(by_class):
+        alone = labels[:, [at]], predicted[:, [at]]
+        assert OverClasses(score, by_cases=False)(*alone) == pytest.approx(one)
+
+
+def test_of_one_class_it_is_zero_where_the_class_is_only_predicted():
+    labels, predicted = np.zeros((3, 1), bool), np.array([[True], [False], [False]])
+    assert OverClasses("f1", by_cases=False)(labels, predicted) == 0
+    assert np.isnan(OverClasses("f1", by_cases=False)(labels, labels))
+
+
+def test_an_exact_match_has_every_class_and_no_other():
+    labels, predicted = cases(4)
+    assert ExactMatch()(labels, predicted) == pytest.approx(accuracy_score(labels, predicted))
+    assert np.isnan(ExactMatch().weighted(np.zeros((1, len(labels))), labels, predicted)).all()
 
 
 def test_what_cannot_be_used_is_refused():

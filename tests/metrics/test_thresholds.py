@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import f1_score, precision_recall_curve
 
 from sonoprior.core.errors import DataError
-from sonoprior.metrics.thresholds import best_thresholds, decided
+from sonoprior.metrics.thresholds import best_thresholds, decided, midway
 
 
 def scored(seed, n=40, digits=1):
@@ -67,3 +67,18 @@ def test_what_cannot_be_used_is_refused():
     scores[3, 1] = np.nan
     with pytest.raises(DataError, match=r"1 of 40 cases have a NaN or infinite one \(first: case 3\)"):
         decided(scores, [0.5] * 3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_midway_they_decide_the_same_and_hang_on_no_score(seed):
+    labels, scores = scored(seed)
+    best = best_thresholds(labels, scores)
+    found = midway(best, scores)
+    assert np.array_equal(decided(scores, found), decided(scores, best))
+    for c in range(3):
+        lower = [score for score in scores[:, c] if score < best[c]]
+        assert found[c] == pytest.approx((best[c] + max(lower, default=0)) / 2)
+        assert found[c] not in scores[:, c]
+    assert midway([np.inf], [[0.2], [0.4]]) == np.inf
+    with pytest.raises(DataError, match=r"scores must have shape \(40, 2\)"):
+        midway(best[:2], scores)

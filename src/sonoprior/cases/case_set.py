@@ -110,6 +110,10 @@ class CaseSet:
         cells = self.column(f"label.{level}")
         return np.array([-1 if cell is None else numbers[cell] for cell in cells], dtype=np.int64)
 
+    def label_names(self, level: str | None = None) -> Column:
+        """For each case the name of its class in `classes(level)`, (n,) of text or None where unknown."""
+        return np.array([*self.classes(level), None], dtype=object)[self.labels(level)]
+
     def singles(self, level: str | None = None) -> list[str]:
         """The C single classes of a level, in order: those that `dataset.yaml` names."""
         return self.info.levels[self._level(level)]

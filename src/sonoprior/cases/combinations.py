@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sonoprior.core.checks import one_of
+from sonoprior.core.errors import DataError
+
 from .cells import EMPTY, split_items
 
 BETWEEN = " + "
@@ -50,7 +53,7 @@ def combinations_of(cells: Iterable[str | None], classes: Sequence[str]) -> Comb
     given = list(cells)
     number = {name: at for at, name in enumerate(classes)}
     held = {
-        cell: tuple(sorted(number[name] for name in classes_in(cell)))
+        cell: tuple(sorted({number[name] for name in classes_in(cell)}))
         for cell in set(given)
         if cell is not None
     }
@@ -66,6 +69,22 @@ def combinations_of(cells: Iterable[str | None], classes: Sequence[str]) -> Comb
 def classes_in(cell: str) -> list[str]:
     """The classes of a cell "liver;kidney"; none in one that says that nothing is shown, `EMPTY`."""
     return [] if cell == EMPTY else split_items(cell)
+
+
+def members_named(names: Iterable[str], classes: Sequence[str]) -> NDArray[np.bool_]:
+    """The classes (n, C) of combinations by their names (n,), as `name_of` gives them.
+
+    Raises:
+        DataError: if a name holds a class that is not there.
+    """
+    given = list(names)
+    number = {name: at for at, name in enumerate(classes)}
+    held: dict[str, NDArray[np.bool_]] = {}
+    for name in set(given):
+        held[name] = np.zeros(len(classes), dtype=bool)
+        for one in [] if name == NONE else name.split(BETWEEN):
+            held[name][number[one_of("a class", one, classes, DataError)]] = True
+    return np.array([held[name] for name in given], dtype=bool).reshape(len(given), len(classes))
 
 
 def name_of(shown: NDArray[np.bool_], classes: Sequence[str]) -> str:

@@ -80,6 +80,7 @@ def _row(prediction: "Prediction") -> dict[str, str | float]:
         "image": prediction.image,
         "predicted": prediction.label,
         "confidence": prediction.confidence,
+        **({} if prediction.cluster is None else {"cluster": prediction.cluster}),
     } | chances
 
 

@@ -6,7 +6,7 @@ one that does neither.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -64,11 +64,18 @@ def multilabel_scores(labels: ArrayLike, predicted: ArrayLike) -> MultiLabelScor
     )
 
 
-class WeightedF1:
-    """The F1 of each class of labels (n, C) and predictions (n, C), averaged by how often classes occur.
+@dataclass(frozen=True)
+class OverClasses:
+    """A score of each class of labels (n, C) and predictions (n, C), averaged over classes; NaN without any.
 
-    NaN where no class occurs. Of one column it is the F1 of that class.
+    Attributes:
+        score: of a class.
+        by_cases: whether a class counts as often as it has cases, as in table 1 of the source; else every
+            class whose score is defined counts alike, and of one column it is the score of that class.
     """
+
+    score: Literal["f1", "precision", "recall"] = "f1"
+    by_cases: bool = True
 
     def __call__(self, labels: Bools, predicted: Bools) -> float:
         """The number for cases that count alike."""
@@ -77,7 +84,24 @@ class WeightedF1:
     def weighted(self, weights: Floats, labels: Bools, predicted: Bools) -> Floats:
         """The numbers (B,) for weights (B, n), where a case of weight w counts as w equal cases."""
         both, has, claimed = _counts(weights, labels, predicted)
-        return _averaged(_ratio(2 * both, has + claimed), has)
+        above, below = {
+            "f1": (2 * both, has + claimed),
+            "precision": (both, claimed),
+            "recall": (both, has),
+        }[self.score]
+        return _averaged(_ratio(above, below), has if self.by_cases else np.ones_like(has))
+
+
+class ExactMatch:
+    """The share of cases whose classes (n, C) are all predicted (n, C), and no other."""
+
+    def __call__(self, labels: Bools, predicted: Bools) -> float:
+        """The number for cases that count alike."""
+        return float(self.weighted(np.ones((1, len(labels))), labels, predicted)[0])
+
+    def weighted(self, weights: Floats, labels: Bools, predicted: Bools) -> Floats:
+        """The numbers (B,) for weights (B, n), where a case of weight w counts as w equal cases."""
+        return _ratio(weights @ (labels == predicted).all(axis=1).astype(np.float64), weights.sum(axis=1))
 
 
 def checked_multilabels(what: str, given: ArrayLike) -> Bools:

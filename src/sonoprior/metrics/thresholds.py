@@ -32,6 +32,29 @@ def best_thresholds(labels: ArrayLike, scores: ArrayLike) -> Floats:
     return np.array([_best(given[:, c], found[:, c]) for c in range(given.shape[1])])
 
 
+def midway(thresholds: ArrayLike, scores: ArrayLike, lowest: float = 0.0) -> Floats:
+    """Thresholds (C,) moved halfway down to the next lower score of their class, or to `lowest` below all.
+
+    They decide as before on these scores, and no longer hang on the last digits of one of them, which differ
+    between machines and batches.
+
+    >>> midway([0.8, 0.2], [[0.8, 0.5], [0.4, 0.2]]).round(2).tolist()
+    [0.6, 0.1]
+
+    Args:
+        thresholds: (C,), as of `best_thresholds`.
+        scores: (n, C), those that the thresholds were chosen on.
+        lowest: what no score is below.
+
+    Raises:
+        DataError: if shapes do not fit, or a score is not finite.
+    """
+    limits = np.asarray(thresholds, dtype=np.float64)
+    given = _checked_scores(scores, np.shape(scores)[:1] + limits.shape)
+    below = np.where(given < limits, given, lowest).max(axis=0, initial=lowest)
+    return (limits + below) / 2
+
+
 def decided(scores: ArrayLike, thresholds: ArrayLike) -> Bools:
     """Which classes are predicted, (n, C): those whose score is at least their threshold.
 

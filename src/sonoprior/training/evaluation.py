@@ -1,7 +1,7 @@
 """What a network gives on some cases: predictions, where it looked, and metrics with intervals."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from sonoprior.attribution.gradients import Target
 from sonoprior.attribution.maps import attribution_maps
+from sonoprior.cases.combinations import members_named
 from sonoprior.cases.loading.batch import Batch
 from sonoprior.cases.loading.cache import Cache
 from sonoprior.cases.loading.loader import Loader
-from sonoprior.metrics import Mean, weighted
-from sonoprior.metrics.bootstrap import interval
+from sonoprior.metrics import Mean, metric_named, weighted
+from sonoprior.metrics.bootstrap import Interval, interval
+from sonoprior.metrics.catalogue import ASSIGNED, DECISIONS, MACRO_F1, OF_CLASSES
 from sonoprior.metrics.classification import SCALARS, Scalar, class_f1
 from sonoprior.metrics.localisation import MEASURES, area
 from sonoprior.models.heads import Heads
@@ -24,6 +26,7 @@ from sonoprior.models.taps import Tap, inference
 from sonoprior.objectives.privileged_attribution import to_resolution
 from sonoprior.objectives.settings import AttributionSettings
 
+from .decider import Decider
 from .hierarchy_settings import RetrievalSettings
 from .parts import Parts
 from .retrieval_evaluation import Known, Part, retrieval_metrics, retrieval_table
@@ -31,6 +34,7 @@ from .retrieval_evaluation import Known, Part, retrieval_metrics, retrieval_tabl
 Floats = NDArray[np.float64]
 Metrics = dict[str, dict[str, dict[str, float | None]]]
 LOCALISATION = (*MEASURES, "area")
+USED = "clusters_used"
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,15 @@ class Model:
     """A trained network and what its outputs and maps mean.
 
     Attributes:
-        network: images (B, 1, H, W) in [0, 1] to outputs (B, K + L D).
+        network: images (B, 1, H, W) in [0, 1] to its outputs.
         tap: where its attribution is read.
         level: the label level.
         classes: the K classes.
         heads: which outputs are what.
         attribution: how its attribution is measured.
         device: where the network is.
+        singles: the C single classes of the level.
+        decider: what decides on them, for a network that does; None until it is learnt on validation cases.
     """
 
     network: nn.Module
@@ -54,6 +60,8 @@ class Model:
     heads: Heads
     attribution: AttributionSettings
     device: torch.device
+    singles: Sequence[str] = ()
+    decider: Decider | None = None
 
     @property
     def target(self) -> Target:
@@ -69,13 +77,16 @@ class Given:
 
     Attributes:
         positions: (n,) in the case set.
-        probabilities: (n, K); None for a network that only embeds.
-        embeddings: (n, d) of length 1; None for a network that only classifies.
+        probabilities: (n, K) of which the sum is one; (n, C), where each class is a decision of its own; None
+            for a network without logits.
+        embeddings: (n, d) of length 1; None for a network that does not embed.
+        clusters: (n,) the most probable cluster; None for a network without.
     """
 
     positions: NDArray[np.int64]
     probabilities: Floats | None
     embeddings: NDArray[np.float32] | None
+    clusters: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,12 +109,14 @@ class Evaluation:
     """What was measured, as it stands in a run folder.
 
     Attributes:
-        predictions: case, part, group, label, and with logits predicted, confidence, p.<class>...
+        predictions: case, part, group, label, and where classes are named predicted, confidence and
+            p.<class>..., of single classes where each is decided on; and `cluster`, where clusters decide.
         localisation: case, part, label, prior, inside, pointing, correlation, area; one row for each case
             and prior that is present and not empty.
         metrics: part to metric to {"value", "low", "high"}; None where a number is not defined.
         retrieval: one row a case, see `retrieval_table`; None without embeddings.
         embeddings: by part (n, d), rows as those of `retrieval`.
+        decider: what decided on the single classes, if anything did.
     """
 
     predictions: pd.DataFrame
@@ -111,6 +124,7 @@ class Evaluation:
     metrics: Metrics
     retrieval: pd.DataFrame | None = None
     embeddings: Mapping[str, NDArray[np.float32]] = field(default_factory=dict[str, NDArray[np.float32]])
+    decider: Decider | None = None
 
 
 def evaluate(
@@ -124,7 +138,8 @@ def evaluate(
     """Measure a network on the labelled cases of some parts.
 
     Args:
-        model: the network.
+        model: the network. Where it decides on single classes and has no decider yet, that is learnt from the
+            part "validation".
         cache: the cases.
         parts: name to positions in the case set, all of known label.
         groups: (n,) the group of every case of the set; intervals draw whole groups.
@@ -138,17 +153,35 @@ def evaluate(
     found = {part: seen(parts[part]) for part in parts}
     labels = cache.case_set.labels(model.level)
     ids = np.array(cache.case_set.ids)
+    if decides(model.heads) and model.decider is None:
+        of = found["validation"]
+        shown = cache.case_set.members(model.level)[labels[of.positions]]
+        model = replace(model, decider=fitted(of, model.heads, model.singles, shown))
     predicted = pd.concat([_predictions(model, part, of, ids, groups, labels) for part, of in found.items()])
     looked = [row for part in parts for row in _looked(model, cache, part, parts[part], batch_size)]
     localised = pd.DataFrame(looked, columns=["case", "part", "label", "prior", *LOCALISATION])
-    metrics = measured(predicted, localised, model.classes)
+    decided = model.decider is not None
+    metrics = measured(predicted, localised, model.singles if decided else model.classes, decided=decided)
     if asked is None or not model.heads.embeds:
-        return Evaluation(predicted, localised, metrics)
+        return Evaluation(predicted, localised, metrics, decider=model.decider)
     retrieved = _retrieved(found, asked, seen)
     for part, of in retrieval_metrics(retrieved).items():
         metrics[part] |= of
     embeddings = {part: of.embeddings for part, of in found.items() if of.embeddings is not None}
-    return Evaluation(predicted, localised, metrics, retrieved, embeddings)
+    return Evaluation(predicted, localised, metrics, retrieved, embeddings, model.decider)
+
+
+def decides(heads: Heads) -> bool:
+    """Whether single classes are decided on one by one: by logits of their own, or by clusters alone."""
+    return heads.several or (heads.clusters > 0 and not heads.classifies)
+
+
+def fitted(found: Given, heads: Heads, singles: Sequence[str], shown: NDArray[np.bool_]) -> Decider:
+    """What decides on single classes, learnt from validation cases that show classes (n, C)."""
+    if found.probabilities is not None:
+        return Decider.of_probabilities(singles, shown, found.probabilities)
+    assert found.clusters is not None  # a network that decides gives either
+    return Decider.of_clusters(singles, shown, found.clusters, heads.clusters)
 
 
 def in_order(
@@ -174,9 +207,16 @@ def given(network: nn.Module, heads: Heads, loader: Loader, device: torch.device
     every = torch.cat(outputs)
     return Given(
         torch.cat(positions).numpy(),
-        softmax(heads.logits(every)).numpy() if heads.classifies else None,
+        probabilities_of(heads, every).numpy() if heads.classifies else None,
         heads.compared(every).float().numpy() if heads.embeds else None,
+        heads.cluster_logits(every).argmax(1).numpy() if heads.clusters else None,
     )
+
+
+def probabilities_of(heads: Heads, outputs: Tensor) -> Tensor:
+    """Class probabilities in double precision on the CPU: their sum is one, or each stands alone."""
+    logits = heads.logits(outputs)
+    return logits.detach().cpu().double().sigmoid() if heads.several else softmax(logits)
 
 
 def softmax(logits: Tensor) -> Tensor:
@@ -199,10 +239,19 @@ def _predictions(
         "group": groups[positions],
         "label": classes[labels[positions]],
     }
-    if chances is not None:
+    if model.decider is not None:
+        columns |= _decisions(found, model.decider)
+    elif chances is not None:
         columns |= {"predicted": classes[chances.argmax(1)], "confidence": chances.max(1)}
         columns |= {f"p.{name}": chances[:, at] for at, name in enumerate(classes)}
     return pd.DataFrame(columns)
+
+
+def _decisions(found: Given, decider: Decider) -> dict[str, Any]:
+    scores = decider.scores(found.probabilities, found.clusters)
+    columns = {"predicted": decider.names(scores), "confidence": decider.confidence(scores)}
+    assigned = {} if decider.clusters is None else {"cluster": found.clusters}
+    return columns | assigned | {f"p.{name}": scores[:, at] for at, name in enumerate(decider.classes)}
 
 
 def _retrieved(
@@ -255,20 +304,50 @@ def _measures(model: Model, batch: Batch, at: Tensor, prior: Tensor) -> list[Flo
     return [*(measure(looked, wanted) for measure in MEASURES.values()), area(wanted)]
 
 
-def measured(predictions: pd.DataFrame, localisation: pd.DataFrame, classes: Sequence[str]) -> Metrics:
+def measured(
+    predictions: pd.DataFrame, localisation: pd.DataFrame, classes: Sequence[str], *, decided: bool = False
+) -> Metrics:
     """Every metric of every part, with intervals that draw whole groups.
 
     Args:
         predictions: see `Evaluation`.
         localisation: see `Evaluation`.
-        classes: the K classes, in the order of the probabilities.
+        classes: the classes, in the order of the probabilities.
+        decided: whether each of them was decided on by itself.
     """
     group = dict(zip(predictions["case"], predictions["group"], strict=True))
     return {
-        str(part): (_classified(rows, classes) if "predicted" in predictions else {})
+        str(part): (_named(rows, classes, decided) if "predicted" in predictions else {})
         | _localised(localisation.loc[localisation["part"] == part], group)
         for part, rows in predictions.groupby("part", sort=False)
     }
+
+
+def _named(rows: pd.DataFrame, classes: Sequence[str], decided: bool) -> dict[str, dict[str, float | None]]:
+    return _decided(rows, classes) if decided else _classified(rows, classes)
+
+
+def _decided(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str, float | None]]:
+    groups = rows["group"].to_numpy()
+    shown, predicted = (members_named(rows[column], classes) for column in ("label", "predicted"))
+    found = {
+        name: interval(metric_named(name).statistic, groups, shown, predicted)
+        for name in (*DECISIONS, MACRO_F1)
+    }
+    for measure, of in OF_CLASSES.items():
+        for at, name in enumerate(classes):
+            found[f"{measure}.{name}"] = interval(of.statistic, groups, shown[:, [at]], predicted[:, [at]])
+    if "cluster" in rows:
+        found |= _clustered(rows)
+    return {name: of.plain() for name, of in found.items()}
+
+
+def _clustered(rows: pd.DataFrame) -> dict[str, Interval]:
+    """How far clusters are label combinations, and how many of them a case fell into."""
+    groups, clusters = rows["group"].to_numpy(), rows["cluster"].to_numpy()
+    _, labels = np.unique(rows["label"].to_numpy(np.str_), return_inverse=True)
+    found = {name: interval(of.statistic, groups, labels, clusters) for name, of in ASSIGNED.items()}
+    return found | {USED: Interval(len(np.unique(clusters)), np.nan, np.nan)}
 
 
 def _classified(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str, float | None]]:

@@ -24,11 +24,13 @@ from sonoprior.cases.priors import PriorSpec, prior_names
 from sonoprior.core.checks import listed
 from sonoprior.core.errors import DataError, FolderError, RecipeError
 from sonoprior.core.folder import read_json, require
+from sonoprior.models.heads import Heads
 from sonoprior.models.network import build_network
 from sonoprior.models.taps import inference
 
 from .assemble import attribution_settings, available_priors
-from .evaluation import Evaluation, Model, evaluate, softmax
+from .decider import Decider
+from .evaluation import Evaluation, Model, decides, evaluate, probabilities_of
 from .image_files import find_images
 from .machine import choose_device
 from .parts import case_groups, read_table
@@ -48,15 +50,19 @@ class Prediction:
 
     Attributes:
         image: the file's path, or the image's number among those that were handed over.
-        label: the most probable class.
-        confidence: its probability.
-        probabilities: every class with its probability.
+        label: the most probable class; where each class is decided on by itself the label combination of all
+            that are predicted, "liver + kidney", or "none".
+        confidence: its probability; that of the least certain class of several.
+        probabilities: every class with its probability. Those of classes that are decided on by themselves do
+            not sum to one; of a network that clusters it is the share of the class in the image's cluster.
+        cluster: the cluster of the image, of a network that clusters.
     """
 
     image: str
     label: str
     confidence: float
     probabilities: Mapping[str, float]
+    cluster: int | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,14 @@ class Predictor:
     def _model(self, device: torch.device) -> Model:
         classes = self.identity["classes"]
         untrained = self.recipe.model.model_copy(update={"weights": "none"})
-        heads = heads_of(self.recipe, self.identity["level"], len(classes))
+        singles = self.identity.get("singles", classes)
+        heads = heads_of(
+            self.recipe,
+            self.identity["level"],
+            len(singles if self.recipe.data.several else classes),
+            self.identity.get("combinations", 0),
+            self.identity.get("clusters", 0),
+        )
         network, tap = build_network(untrained, heads.width, self.recipe.data.size)
         _fill(network, self.folder / WEIGHTS)
         return Model(
@@ -114,12 +127,14 @@ class Predictor:
             heads=heads,
             attribution=attribution_settings(self.recipe),
             device=device,
+            singles=singles,
+            decider=Decider.read(self.folder, singles) if decides(heads) else None,
         )
 
     @property
     def classes(self) -> Sequence[str]:
-        """The classes that the run tells apart."""
-        return self.model.classes
+        """The classes that the run tells apart; single ones, where each is decided on by itself."""
+        return self.model.singles if self.model.decider else self.model.classes
 
     def embed(
         self,
@@ -180,11 +195,15 @@ class Predictor:
         return [self._looked(name, picture, integrated) for name, picture in _named(images)]
 
     def _check_classifies(self) -> None:
-        if not self.model.heads.classifies:
+        if not self._names_classes:
             raise RecipeError(
                 f"{self.folder} was trained to embed and names no class; ask which known cases lie nearest,"
                 " with `sonoprior similar` or `embed`."
             )
+
+    @property
+    def _names_classes(self) -> bool:
+        return self.model.heads.classifies or self.model.decider is not None
 
     def parts_of(self, case_set: CaseSet) -> dict[str, NDArray[np.int64]]:
         """The parts that the run gave to cases of this set; "new" are those that it has never seen.
@@ -235,10 +254,11 @@ class Predictor:
 
     def _check_classes(self, case_set: CaseSet) -> None:
         level = level_of(self.recipe, case_set)
-        if case_set.classes(level) != list(self.classes):
+        has = case_set.singles(level) if self.model.decider else case_set.classes(level)
+        if has != list(self.classes):
             raise DataError(
                 f"{case_set.root} must have the classes of {self.folder}, {listed(self.classes)}, but has"
-                f" {listed(case_set.classes(level))}."
+                f" {listed(has)}."
             )
 
     def _same_priors(self, case_set: CaseSet) -> PriorSpec | None:
@@ -247,8 +267,15 @@ class Predictor:
         return spec.real if spec is not None and prior_names(case_set, spec) == self.priors else None
 
     def _label(self, batch: Sequence[tuple[str, Grey]]) -> list[Prediction]:
-        given = softmax(self.model.heads.logits(self._outputs([picture for _, picture in batch]))).tolist()
-        return [self._prediction(name, row) for (name, _), row in zip(batch, given, strict=True)]
+        outputs = self._outputs([picture for _, picture in batch])
+        return self._predictions([name for name, _ in batch], outputs)
+
+    def _predictions(self, names: Sequence[str], outputs: torch.Tensor) -> list[Prediction]:
+        decider, heads = self.model.decider, self.model.heads
+        if decider is not None:
+            return _decisions(names, outputs, heads, decider)
+        given = probabilities_of(heads, outputs).tolist()
+        return [self._prediction(name, row) for name, row in zip(names, given, strict=True)]
 
     def _prediction(self, name: str, probabilities: Sequence[float]) -> Prediction:
         by_class = dict(zip(self.classes, probabilities, strict=True))
@@ -256,9 +283,7 @@ class Predictor:
         return Prediction(name, label, by_class[label], by_class)
 
     def _predicted(self, name: str, outputs: torch.Tensor) -> Prediction | None:
-        if not self.model.heads.classifies:
-            return None
-        return self._prediction(name, softmax(self.model.heads.logits(outputs))[0].tolist())
+        return self._predictions([name], outputs)[0] if self._names_classes else None
 
     def _looked(self, name: str, picture: Grey, integrated: bool) -> Attribution:
         settings = self.model.attribution
@@ -291,6 +316,26 @@ class Predictor:
             if integrated
             else None,
         )
+
+
+def _decisions(
+    names: Sequence[str], outputs: torch.Tensor, heads: Heads, decider: Decider
+) -> list[Prediction]:
+    """Predictions of classes that are decided on by themselves, or by the cluster of the image."""
+    probabilities = probabilities_of(heads, outputs).numpy() if heads.classifies else None
+    clusters = None if heads.classifies else heads.cluster_logits(outputs).argmax(1).cpu().numpy()
+    scores = decider.scores(probabilities, clusters)
+    labels, sure = decider.names(scores), decider.confidence(scores)
+    return [
+        Prediction(
+            image=name,
+            label=labels[at],
+            confidence=float(sure[at]),
+            probabilities=dict(zip(decider.classes, scores[at].tolist(), strict=True)),
+            cluster=None if clusters is None else int(clusters[at]),
+        )
+        for at, name in enumerate(names)
+    ]
 
 
 def load(folder: Path | str, device: str = "auto") -> Predictor:

@@ -17,7 +17,7 @@ from pydantic import (
 from sonoprior.cases.loading.spec import AugmentSpec
 from sonoprior.cases.priors import PriorSpec
 from sonoprior.core.checks import one_of
-from sonoprior.metrics.catalogue import metric_named, metric_names, monitor_names
+from sonoprior.metrics.catalogue import Names, class_of, metric_named, metric_names, monitor_names
 from sonoprior.models.spec import ModelSpec
 from sonoprior.objectives.settings import SETTINGS
 
@@ -302,15 +302,18 @@ class Recipe(RecipePart):
                 raise ValueError(f"retrieval.kinds must not be called like a level, but got '{kind}'")
         if self.model.embedding and not self.embedded_levels:
             return self  # the case set names the level
-        known = metric_names(
-            self.classifies, levels if self.model.embedding else [], list(self.retrieval.kinds)
-        )
-        watched = monitor_names(self.classifies, levels if self.model.embedding else [])
-        one_of("training.monitor", self.training.monitor, watched)
-        one_of("study.primary", self.study.primary, known)
+        levels = levels if self.model.embedding else []
+        known = metric_names(self.names_by, levels, list(self.retrieval.kinds))
+        self._check_metric("training.monitor", self.training.monitor, monitor_names(self.names_by, levels))
+        self._check_metric("study.primary", self.study.primary, known)
         if self.tune and self.tune.metric:
-            one_of("tune.metric", self.tune.metric, known)
+            self._check_metric("tune.metric", self.tune.metric, known)
         return self
+
+    def _check_metric(self, key: str, name: str, known: list[str]) -> None:
+        """Whether a metric is measured; the class of one that has a class is checked with the case set."""
+        if not (self.decides and class_of(name)):
+            one_of(key, name, known)
 
     @model_validator(mode="after")
     def _unseen_classes_are_only_embedded(self) -> "Recipe":
@@ -367,6 +370,24 @@ class Recipe(RecipePart):
     def classifies(self) -> bool:
         """Whether the network gives logits of the classes."""
         return self.model.classifies
+
+    @property
+    def names_by(self) -> Names | None:
+        """What the network names classes by; None if it names none."""
+        if self.classifies:
+            return "decisions" if self.data.several else "probabilities"
+        return "clusters" if self.model.clusters else None
+
+    @property
+    def decides(self) -> bool:
+        """Whether every single class is decided on, by a threshold of its own."""
+        return self.names_by in {"decisions", "clusters"}
+
+    @property
+    def metrics_named(self) -> list[str]:
+        """The metrics that the recipe names: its monitor, its primary and that of its tuning."""
+        tuned = [self.tune.metric] if self.tune and self.tune.metric else []
+        return [self.training.monitor, self.study.primary, *tuned]
 
     @property
     def pretrained_with(self) -> str | None:

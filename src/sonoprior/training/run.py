@@ -173,8 +173,7 @@ def start_folder(plan: Plan, out: Path, on: Computing) -> None:
 
 def _identity(plan: Plan, level: str) -> dict[str, Any]:
     priors = usable_priors(plan.recipe, plan.case_set)
-    task = task_of(plan.recipe, plan.case_set)
-    embeds = {"levels": {name: list(of) for name, of in task.classes.items()}, "embeds": True}
+    task = task_of(plan.recipe, plan.case_set, plan.parts)
     identity = {
         "variant": plan.variant,
         "fold": plan.fold,
@@ -185,7 +184,17 @@ def _identity(plan: Plan, level: str) -> dict[str, Any]:
         "case_set": plan.case_set.info.name,
         "simulated": plan.case_set.info.simulated,
     }
-    return identity | (embeds | {"classifies": task.heads.classifies} if task.heads.embeds else {})
+    return identity | _beyond_a_classifier(plan.recipe, task)
+
+
+def _beyond_a_classifier(recipe: Recipe, task: Task) -> dict[str, Any]:
+    """What is needed to read the outputs of a network that is no plain classifier, and to report of them."""
+    heads = task.heads
+    embeds = {"levels": {name: list(of) for name, of in task.classes.items()}, "embeds": True}
+    further = {"combinations": len(task.combinations), "clusters": heads.clusters}
+    told = (embeds if heads.embeds else {}) | {name: count for name, count in further.items() if count}
+    told |= {"decides": True, "singles": list(task.singles)} if recipe.decides else {}
+    return told | ({"classifies": recipe.names_by == "probabilities"} if told else {})
 
 
 def check_same(plan: Plan, out: Path) -> None:
@@ -250,6 +259,7 @@ def _train_and_measure(
         heads=training.validation.task.heads,
         attribution=attribution_settings(recipe),
         device=on.device,
+        singles=training.validation.task.singles,
     )
     # While it is tuned, a run has no test part.
     measured_parts = {part: plan.parts[part] for part in ("validation", "test") if len(plan.parts[part])}
@@ -342,4 +352,6 @@ def write_evaluation(out: Path, found: Evaluation) -> None:
         write_tensors(out / EMBEDDINGS, {part: torch.from_numpy(of) for part, of in found.embeddings.items()})
         with whole_file(out / "retrieval.csv") as temporary:
             found.retrieval.to_csv(temporary, index=False)
+    if found.decider is not None:
+        found.decider.write(out)
     write_json(out / METRICS, found.metrics)

@@ -94,7 +94,7 @@ def write_similar(folder: Path, found: Iterable[Nearest], known: Similar) -> lis
         What `similar.json` holds: an entry an image, with the case, similarity and label of each it found.
     """
     case_set, level = known.case_set, known.run.model.level
-    labels = case_set.column(f"label.{level}")
+    labels = case_set.label_names(level)
     rows: list[dict[str, Any]] = []
     shown: list[list[str | Cell | Figure]] = []
     for one in found:

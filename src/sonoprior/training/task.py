@@ -10,6 +10,7 @@ from sonoprior.cases.case_set import CaseSet
 from sonoprior.cases.combinations import BETWEEN, NONE
 from sonoprior.core.checks import listed, one_of
 from sonoprior.core.errors import DataError, RecipeError
+from sonoprior.metrics.catalogue import class_of
 from sonoprior.metrics.cluster_matching import cluster_count
 from sonoprior.models.heads import Heads
 
@@ -78,11 +79,12 @@ def task_of(recipe: Recipe, case_set: CaseSet, parts: Parts | None = None) -> Ta
     train = None if parts is None else parts["train"]
     parts = {"train": np.arange(len(case_set))} if parts is None else parts
     hierarchy = recipe.hierarchy and read_hierarchy(recipe.hierarchy, case_set, train)
+    singles, members = case_set.singles(level), case_set.members(level)
+    if recipe.decides:
+        _check_told_apart(level, singles)
+        _check_metrics(recipe, level, singles)
     combinations = _combinations(recipe, level, case_set, parts)
     clusters = _clusters(recipe, level, case_set, parts)
-    singles, members = case_set.singles(level), case_set.members(level)
-    if recipe.data.several or clusters:
-        _check_told_apart(level, singles)
     count = len(singles) if recipe.data.several else len(members)
     heads = heads_of(recipe, level, count, len(combinations), clusters)
     of_hierarchy = hierarchy.classes if hierarchy else (level,)
@@ -140,6 +142,13 @@ def _check_told_apart(level: str, singles: Sequence[str]) -> None:
                 f"a class of the level '{level}' must not be called '{NONE}' or hold '{BETWEEN}' where"
                 f" several may be predicted at once, but one is called '{name}'; rename it."
             )
+
+
+def _check_metrics(recipe: Recipe, level: str, singles: Sequence[str]) -> None:
+    """Refuse a metric of a class that is not there."""
+    for name in recipe.metrics_named:
+        if of := class_of(name):
+            one_of(f"the metric {name}: a class of the level '{level}'", of, singles, RecipeError)
 
 
 def heads_of(recipe: Recipe, level: str, classes: int, combinations: int = 0, clusters: int = 0) -> Heads:

@@ -7,10 +7,11 @@ import torch
 from numpy.typing import NDArray
 
 from sonoprior.cases.loading.loader import Loader
+from sonoprior.metrics.catalogue import ASSIGNED, DECISIONS, MACRO_F1, OF_CLASSES, metric_named
 from sonoprior.metrics.classification import SCALARS
 from sonoprior.models.network import Network
 
-from .evaluation import Given, given
+from .evaluation import USED, Given, decides, fitted, given
 from .hierarchy_settings import RetrievalSettings
 from .retrieval_evaluation import retrieval_scalars
 from .task import Task
@@ -37,7 +38,26 @@ class Validation:
     def measured(self, network: Network, device: torch.device) -> Row:
         """Every metric that is cheap enough for each epoch, as a row of the log."""
         found = given(network, self.task.heads, self.loader, device)
-        return self._classified(found) | self._retrieved(found)
+        named = self._decided if decides(self.task.heads) else self._classified
+        return named(found) | self._retrieved(found)
+
+    def _decided(self, found: Given) -> Row:
+        """Every metric of decisions, with thresholds that are learnt from the same cases, and of clusters."""
+        task, labels = self.task, self.task.labels[self.task.level][found.positions]
+        shown = task.members[labels]
+        decider = fitted(found, task.heads, task.singles, shown)
+        probabilities, clusters = found.probabilities, found.clusters
+        predicted = decider.decided(decider.scores(probabilities, clusters))
+        row = {name: metric_named(name).statistic(shown, predicted) for name in (*DECISIONS, MACRO_F1)}
+        for at, name in enumerate(task.singles):
+            alone = shown[:, [at]], predicted[:, [at]]
+            row |= {f"{measure}.{name}": of.statistic(*alone) for measure, of in OF_CLASSES.items()}
+        if probabilities is not None:
+            row["cross_entropy"] = _binary_cross_entropy(shown, probabilities)
+        elif clusters is not None:
+            row |= {name: of.statistic(labels, clusters) for name, of in ASSIGNED.items()}
+            row[USED] = float(len(np.unique(clusters)))
+        return {f"val.{name}": float(value) for name, value in row.items()}
 
     def _classified(self, found: Given) -> Row:
         """Every scalar metric, and the cross-entropy of the labels; nothing without logits."""
@@ -55,3 +75,9 @@ class Validation:
         labels = {level: of[found.positions] for level, of in self.task.labels.items()}
         scalars = retrieval_scalars(found.embeddings, labels, self.groups[found.positions], self.retrieval)
         return {f"val.{name}": value for name, value in scalars.items()}
+
+
+def _binary_cross_entropy(shown: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> float:
+    """The mean over cases and classes, (n, C) each."""
+    of_label = np.where(shown, probabilities, 1 - probabilities).clip(min=np.finfo(np.float32).tiny)
+    return float(-np.log(of_label).mean())

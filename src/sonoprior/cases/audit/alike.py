@@ -53,7 +53,7 @@ def two_labels(case_set: CaseSet, found: Duplicates) -> Iterator[Finding]:
         equal.setdefault(i, [i]).append(j)
     ids = case_set.column("case")
     for level in case_set.info.levels:
-        labels = case_set.column(f"label.{level}")
+        labels = case_set.label_names(level)
         for members in equal.values():
             labelled = [i for i in members if labels[i] is not None]
             if len({labels[i] for i in labelled}) > 1:

@@ -27,17 +27,32 @@ def crosstabs(
         groups: (n,) what each case must stay together with: patient, exam, near-duplicates.
     """
     parts = [part for part in ("train", "validation", "test") if any(m.part == part for m in members)]
-    for level, classes in case_set.info.levels.items():
-        labels = _filled(case_set, f"label.{level}")
-        names = [*classes, *([MISSING] if MISSING in labels else [])]
-        rows = {name: _class_row(labels == name, members, groups, parts) for name in names}
-        yield Crosstab(name=f"label.{level}", columns=["cases", "independent", *parts], rows=rows)
+    columns = ["cases", "independent", *parts]
+    for level in case_set.info.levels:
+        rows = {
+            name: _class_row(shown, members, groups, parts) for name, shown in _shown(case_set, level).items()
+        }
+        yield Crosstab(name=f"label.{level}", columns=columns, rows=rows)
+        if level in case_set.info.several:
+            labels, names = case_set.labels(level), case_set.classes(level)
+            rows = {name: _class_row(labels == at, members, groups, parts) for at, name in enumerate(names)}
+            yield Crosstab(name=f"combinations.{level}", columns=columns, rows=rows)
     yield from _devices(case_set)
     zones = {zone: _presence(drawn, case_set, zone) for zone, drawn in files.drawn.items()}
     if zones:
         yield Crosstab(name="outlines", columns=["drawn", "empty", "absent", "unusable"], rows=zones)
     sizes = {size: [count] for size, count in common_sizes(files).items()}
     yield Crosstab(name="size in pixels", columns=["images"], rows=sizes)
+
+
+def _shown(case_set: CaseSet, level: str) -> dict[str, NDArray[np.bool_]]:
+    """Which cases show each single class, (n,), a case that shows several in each; and which are unknown."""
+    labels, members = case_set.labels(level), case_set.members(level)
+    known = labels >= 0
+    # The row for an unknown label, -1, comes last and shows nothing.
+    held = np.vstack([members, np.zeros_like(members, shape=(1, members.shape[1]))])[labels]
+    shown = dict(zip(case_set.singles(level), held.T, strict=True))
+    return shown if known.all() else shown | {MISSING: ~known}
 
 
 def balance_findings(tables: Sequence[Crosstab]) -> Iterator[Finding]:
@@ -66,7 +81,7 @@ def _devices(case_set: CaseSet) -> Iterator[Crosstab]:
     if (devices == MISSING).all():
         return
     level = next(iter(case_set.info.levels), None)
-    labels = _filled(case_set, f"label.{level}") if level else np.full(len(devices), MISSING)
+    labels = _names(case_set, level) if level else np.full(len(devices), MISSING)
     columns = np.unique(labels)
     rows = {
         str(device): [int(((devices == device) & (labels == column)).sum()) for column in columns]
@@ -125,6 +140,10 @@ def cramers_v(counts: NDArray[np.int64]) -> float:
     expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0, keepdims=True) / counts.sum()
     chi_squared = ((counts - expected) ** 2 / expected).sum()
     return float(np.sqrt(chi_squared / (counts.sum() * (min(counts.shape) - 1))))
+
+
+def _names(case_set: CaseSet, level: str) -> NDArray[np.str_]:
+    return np.array([MISSING if name is None else name for name in case_set.label_names(level)], dtype=str)
 
 
 def _filled(case_set: CaseSet, column: str) -> NDArray[np.str_]:

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from sonoprior.cases.case_set import CaseSet, Column
+from sonoprior.cases.combinations import classes_in
+from sonoprior.cases.info import DatasetInfo
 from sonoprior.core.checks import listed, nearest
 
 from .report import Finding
@@ -27,10 +29,20 @@ def mended(case_set: CaseSet) -> CaseSet:
     ids = pd.Series(case_set.column("case"), index=table.index, dtype="str")
     numbered = ids.fillna("") + " (row " + pd.Series(table.index + 1).astype("str") + ")"
     table["case"] = ids.mask(ids.isna() | ids.duplicated(keep=False), numbered.str.strip())
-    for level, classes in case_set.info.levels.items():
+    for level in case_set.info.levels:
         if f"label.{level}" in table:
-            table[f"label.{level}"] = table[f"label.{level}"].where(table[f"label.{level}"].isin(classes))
+            cells = table[f"label.{level}"]
+            known = [cell for cell in cells.dropna().unique() if _is_known(cell, level, case_set.info)]
+            table[f"label.{level}"] = cells.where(cells.isin(known))
     return CaseSet(case_set.root, case_set.info, table)
+
+
+def _is_known(cell: str, level: str, info: DatasetInfo) -> bool:
+    return set(_classes(cell, level, info)) <= set(info.levels[level])
+
+
+def _classes(cell: str, level: str, info: DatasetInfo) -> list[str]:
+    return classes_in(cell) if level in info.several else [cell]
 
 
 def _missing_ids(case_set: CaseSet) -> Iterator[Finding]:
@@ -54,7 +66,11 @@ def _duplicate_ids(case_set: CaseSet) -> Iterator[Finding]:
 
 def _unknown_labels(case_set: CaseSet, level: str) -> Iterator[Finding]:
     classes = case_set.info.levels[level]
-    for name, rows in _rows_of(case_set.column(f"label.{level}")).items():
+    rows_of: dict[str, list[int]] = {}
+    for cell, rows in _rows_of(case_set.column(f"label.{level}")).items():
+        for name in dict.fromkeys(_classes(cell, level, case_set.info)):
+            rows_of.setdefault(name, []).extend(rows)
+    for name, rows in rows_of.items():
         if name not in classes:
             message = (
                 f"column 'label.{level}': {len(rows)} case(s) have the class '{name}'; known are"

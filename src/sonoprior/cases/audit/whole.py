@@ -71,7 +71,7 @@ def _members(case_set: CaseSet, level: str | None, split: Split | None) -> list[
     part_of = np.full(len(case_set), None, dtype=object)
     for part, positions in (split or {}).items():
         part_of[positions] = part
-    labels = case_set.column(f"label.{level}") if level else np.full(len(case_set), None)
+    labels = case_set.label_names(level) if level else np.full(len(case_set), None)
     return [
         Member(row=i + 1, case=str(case), label=labels[i], part=part_of[i])
         for i, case in enumerate(case_set.column("case"))
