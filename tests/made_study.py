@@ -54,7 +54,7 @@ SMALL = RECIPE | {
     "study": {"seeds": 1, "variants": _QUICK},
 }
 _OFF, _ON = {"objectives.guidance.weight": 0}, {"objectives.guidance.weight": 10}
-# Everything that a study may ask: controls, a curve over label fractions, a contrast, a tuning.
+# Everything that a study may ask: controls, a curve over label fractions, a spread, a contrast, a tuning.
 FULL = RECIPE | {
     "name": "made-full",
     "study": {
@@ -75,6 +75,14 @@ FULL = RECIPE | {
             "lines": {
                 "plain": {0.2: "plain-20", 1.0: "plain"},
                 "guided": {0.2: "guided-20", 1.0: "guided"},
+            },
+            "labels_saved": {"without": "plain", "using": {"guided": "guidance"}},
+        },
+        "spread": {
+            "axis": "share of the labels",
+            "groups": {
+                "without": {0.2: "plain-20", 1.0: "plain"},
+                "with": {0.2: "guided-20", 1.0: "guided"},
             },
         },
         "contrast": {"column": "extra.mark_agrees", "kept": "yes", "lost": "no"},
@@ -169,7 +177,7 @@ def write_run(folder: Path, case_set: CaseSet, recipe: Recipe, run: PlannedRun) 
     write_recipe(folder / "recipe.yaml", own)
     tables = [_predictions(case_set, recipe, run, part) for part in ("validation", "test")]
     pd.concat(tables).to_csv(folder / "predictions.csv", index=False)
-    _split(case_set, tables).to_csv(folder / "split.csv", index=False)
+    _split(case_set, tables, own.split.label_fraction).to_csv(folder / "split.csv", index=False)
     _localisation(case_set, tables[1], run).to_csv(folder / "localisation.csv", index=False)
     _log(run, recipe.training.epochs).to_csv(folder / "log.csv", index=False)
     write_json(
@@ -214,9 +222,10 @@ def _predictions(case_set: CaseSet, recipe: Recipe, run: PlannedRun, part: str) 
     return pd.DataFrame(columns | {f"p.{name}": given[:, k] for k, name in enumerate(classes)})
 
 
-def _split(case_set: CaseSet, tables: list[pd.DataFrame]) -> pd.DataFrame:
+def _split(case_set: CaseSet, tables: list[pd.DataFrame], fraction: float) -> pd.DataFrame:
     measured = pd.concat(tables)[["case", "part"]]
     rest = [case for case in case_set.ids if case not in set(measured["case"])]
+    rest = rest[: round(fraction * len(rest))]
     return pd.concat([pd.DataFrame({"case": rest, "part": "train"}), measured])
 
 

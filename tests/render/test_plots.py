@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sonoprior.render import plots
+from sonoprior.render import plots, spread_plot
 from sonoprior.render.pictures import data_uri
 
 NAMES = ["plain", "alpha 1", "alpha 10"]
@@ -28,6 +28,24 @@ def every_plot():
             "share",
             SHADE,
             {"points"},
+        ),
+        "labels_saved": plots.labels_saved(
+            {"plain": PLACES, "alpha 1": PLACES},
+            {
+                "alpha 1": [
+                    plots.Needed(25, 12.0, -np.inf, 20.0, 12, 125),
+                    plots.Needed(125, np.inf, 90.0, np.inf, 12, 125),
+                    plots.Needed(60, np.nan, np.nan, np.nan, 12, 125),
+                ]
+            },
+            "accuracy",
+            SHADE,
+        ),
+        "spread": spread_plot.spread(
+            {"plain": {"0.5": [1.0, 2.0, np.nan], "10": [1.5]}, "alpha 1": {"2": [2.0, 2.0], "10": [np.nan]}},
+            "lambda",
+            "accuracy, %",
+            SHADE,
         ),
         "paired": plots.paired(
             {"plain": [1.0, 2.0], "alpha 1": [2.0, np.nan]}, ["fold 0", "fold 1"], "accuracy, %"
@@ -131,3 +149,20 @@ def test_the_baseline_is_grey_and_the_others_differ():
 def test_the_legend_names_each_outline():
     text = "".join(ET.fromstring(plots.overlay_legend({"lesion": "#56B4E9", "sac": "#00C08B"})).itertext())
     assert all(name in text for name in ("looked: low to high", "lesion", "sac"))
+
+
+def test_labels_saved_tells_what_lies_beyond_the_measured_numbers():
+    table = numbers("labels_saved")
+    needed = table[table["quantity"] == "labels needed"]
+    assert needed["value"].tolist()[:2] == [12.0, np.inf]
+    assert needed["low"].tolist()[:2] == [-np.inf, 90.0]
+    assert "labels that do the same with" in words("labels_saved")
+
+
+def test_a_spread_has_every_run_and_the_places_from_small_to_large():
+    table = numbers("spread")
+    assert len(table) == 7
+    assert table.query("method == 'plain' and place == 0.5")["value"].tolist()[:2] == [1.0, 2.0]
+    text = words("spread")
+    assert text.index("0.5") < text.index("all")
+    assert "lambda" in text

@@ -14,6 +14,11 @@ from sonoprior.training.recipe_file import (
     with_value,
 )
 
+_SAVED = (
+    "study.curve={{axis: share, lines: {{plain: {{0.1: plain, 1: guided}}, guided: {{1: guided}}}},"
+    " labels_saved: {{without: {}, using: {{{}: guidance}}}}}}"
+)
+
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_of_the_project_can_be_used_with_all_its_variants(name):
@@ -119,6 +124,24 @@ def test_known_keys_hold_the_settings_of_each_objective(tiny_recipe):
         ("study.controls={blob: guided}", "a variant of controls must be one of"),
         ("study.curve={axis: share, lines: {plain: {0.1: plain-10}}}", "a variant of curve.lines.plain must"),
         ("study.curve={axis: share, lines: {plain: {few: plain}}}", "study.curve.lines.plain.few"),
+        (
+            _SAVED.format("line", "plain"),
+            "a line of labels_saved must be one of plain, guided, but got",
+        ),
+        (_SAVED.format("plain", "plain"), "labels_saved must compare two lines, but got 'plain' with itself"),
+        (
+            _SAVED.format("guided", "plain"),
+            "a split.label_fraction that rises along the line 'plain'",
+        ),
+        (
+            _SAVED.format("plain", "guided"),
+            "'guided', so that line must have at least 2, but got 1",
+        ),
+        ("study.spread={axis: alpha, groups: {a: {1: best}}}", "a variant of spread.groups.a must be one of"),
+        (
+            "study.spread={axis: alpha, groups: {a: {}}}",
+            "spread.groups.a must have at least 1 place",
+        ),
         (
             "study.contrast={column: extra.mark, kept: a, lost: a}",
             "must be two values of extra.mark, but both",

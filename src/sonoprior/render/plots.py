@@ -39,6 +39,21 @@ class Places:
     high: ArrayLike
 
 
+@dataclass(frozen=True)
+class Needed:
+    """How many labels do what `without` do without something, with bounds.
+
+    -inf is fewer than `fewest`, inf more than `most`, NaN not known.
+    """
+
+    without: float
+    value: float
+    low: float
+    high: float
+    fewest: float
+    most: float
+
+
 def colours(names: Sequence[str], baseline: str | None = None) -> dict[str, str]:
     """One colour a name, grey for the baseline."""
     others = [name for name in names if name != baseline]
@@ -155,6 +170,58 @@ def paired(values: Mapping[str, ArrayLike], runs: Sequence[str], label: str) -> 
     axes.set_xlim(-0.5, len(values) - 0.5)
     axes.set_ylabel(label)
     return finished(figure, table.rename_axis("run").reset_index())
+
+
+@styled
+def labels_saved(
+    lines: Mapping[str, Places],
+    needed: Mapping[str, Sequence[Needed]],
+    label: str,
+    of_name: Mapping[str, str],
+) -> Plot:
+    """What lines reach with so many labels, and beside it how many of one line do what those of another do.
+
+    Args:
+        lines: name to its points over numbers of labels.
+        needed: name of a line to what is read off it.
+        label: of what is reached.
+        of_name: colour of each line.
+    """
+    figure = Figure(figsize=(8.8, 3.6), layout="constrained")
+    reached, asked = figure.subplots(1, 2)
+    tables = [_places(reached, label, name, of, of_name[name]) for name, of in lines.items()]
+    _mark_places(reached, [place for of in lines.values() for place in np.asarray(of.place).tolist()])
+    reached.set(xlabel="labels", ylabel=label)
+    reached.legend(fontsize=9)
+    rows = [(name, one) for name, of in needed.items() for one in of]
+    ends = [end for _, one in rows for end in (one.without, one.fewest, one.most)]
+    asked.plot([min(ends), max(ends)], [min(ends), max(ends)], color=GREY, linewidth=1.2, linestyle="dashed")
+    for number, (name, of) in enumerate(needed.items()):
+        aside = 1.035 ** (number - (len(needed) - 1) / 2)
+        for one in of:
+            _labels_needed(asked, one, aside, of_name[name])
+    asked.set(xscale="log", yscale="log", xlabel="labels without", ylabel="labels that do the same with")
+    _mark_both(asked, sorted({one.without for _, one in rows}), sorted(set(ends)))
+    table = pd.DataFrame([{"quantity": "labels needed", "line": name, **vars(one)} for name, one in rows])
+    return finished(figure, pd.concat([*tables, table]))
+
+
+def _labels_needed(axes: Axes, one: Needed, aside: float, colour: str) -> None:
+    """A number with its bounds; what lies beyond the measured numbers ends at the outermost of them."""
+    place = aside * one.without
+    value, low, high = (float(np.clip(end, one.fewest, one.most)) for end in (one.value, one.low, one.high))
+    axes.plot([place, place], [low, high], color=colour, linewidth=2)
+    beyond = {-np.inf: "v", np.inf: "^"}
+    axes.plot([place], [value], marker=beyond.get(one.value, "o"), markersize=6, color=colour)
+    for end, at in ((one.low, low), (one.high, high)):
+        if end in beyond and end != one.value:
+            axes.plot([place], [at], marker=beyond[end], markersize=6, color=colour, fillstyle="none")
+
+
+def _mark_both(axes: Axes, across: Sequence[float], up: Sequence[float]) -> None:
+    axes.set_xticks(across, [f"{mark:.0f}" for mark in across])
+    axes.set_yticks(up, [f"{mark:.0f}" for mark in up])
+    axes.minorticks_off()
 
 
 @styled

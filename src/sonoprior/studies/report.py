@@ -19,8 +19,10 @@ from . import asked, embedding_sections, sections
 from .finished import FinishedRun
 from .folds_as_one import folds_as_one
 from .gallery import Load
+from .labels_saved_section import labels_saved
 from .layout import REPORT
 from .results import StudyResults
+from .spread_section import spread
 from .tried import what_was_tried
 
 
@@ -109,11 +111,13 @@ def report_of_study(
     recipe, some, opposed = results.recipe, results.first, sections.opposed(results)
     few = sections.side_by_side(results)
     embedding, closer = (embedding_sections.embedding_runs(runs) for runs in (few, opposed))
-    curve = recipe.study.curve
+    asks, curve = recipe.study, recipe.study.curve
     parts = [
         Part("The question", sections.the_question(results)),
         Part("The answer", sections.the_answer(results)),
         Part("Did the place matter", asked.controls(results)),
+        Part("How many labels it saves", labels_saved(results)),
+        Part(f"How it spreads over {asks.spread.axis}" if asks.spread else "", spread(results)),
         Part(f"The curve: {curve.axis}" if curve else "", asked.curve(results)),
         Part("What is lost", asked.contrast(results)),
         Part("The folds as one model", folds_as_one(results)),

@@ -27,10 +27,12 @@ from .contrast import Kinds, Loss, losses
 from .curve import Line, lines_of
 from .differences import SAMPLES, Claim, Difference, claims, difference
 from .finished import FinishedRun, is_finished
+from .labels_saved import LabelCurves, label_curves
 from .layout import FORMAT, KIND, RECIPE, RESULTS, SUMMARY, planned_runs
 from .measures import Measure, available, measure_named
 from .outcome import Outcome
 from .rows import claim_row, corrected_columns, plain, row_of
+from .spread import Spread, spread_of
 
 _NOT_MEASURED = Interval(float("nan"), float("nan"), float("nan"))
 
@@ -189,6 +191,16 @@ class StudyResults:
         return [] if settings is None else lines_of(settings, self)
 
     @cached_property
+    def label_curves(self) -> LabelCurves | None:
+        """The study's lines over numbers of labels; None where it does not ask, or lacks runs."""
+        return label_curves(self)
+
+    @cached_property
+    def spread(self) -> Spread | None:
+        """How the study's methods spread; None where it does not ask, or lacks runs."""
+        return spread_of(self)
+
+    @cached_property
     def losses(self) -> list[Loss]:
         """What each variant loses from one kind of test cases to the other."""
         return losses(self)
@@ -260,6 +272,8 @@ class StudyResults:
             "variants": {name: plain(self._row(self.outcome(name))) for name in self.runs},
             "controls": [plain(claim_row(claim)) for claim in self.control_claims],
             "curve": [plain(row) for line in self.curve for row in line.rows()],
+            "labels_saved": [] if self.label_curves is None else self.label_curves.rows(),
+            "spread": [] if self.spread is None else self.spread.rows(),
             "losses": [plain(loss.row()) for loss in self.losses],
         }
 

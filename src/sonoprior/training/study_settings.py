@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from pydantic import Field, FiniteFloat, PositiveInt, field_validator, model_validator
@@ -12,7 +13,22 @@ from sonoprior.metrics.catalogue import metric_named
 from .recipe_part import RecipePart, settings_of_a_run
 
 _VARIANT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+=-]*")
-OF_VARIANTS = frozenset({"split.label_fraction"})
+_FRACTION = "split.label_fraction"
+OF_VARIANTS = frozenset({_FRACTION})
+
+Line = dict[FiniteFloat, str]
+
+
+class LabelsSavedSettings(RecipePart):
+    """How many labels do with something what more labels do without it, read off two lines of a curve.
+
+    Attributes:
+        without: the line without it.
+        using: a line with it to what it is, in the words that follow "with", such as "the unlabelled frames".
+    """
+
+    without: str
+    using: dict[str, str] = Field(min_length=1)
 
 
 class CurveSettings(RecipePart):
@@ -21,10 +37,67 @@ class CurveSettings(RecipePart):
     Attributes:
         axis: what is drawn from left to right, in words.
         lines: name of a line to its points: the place on the axis and the variant that stands there.
+        labels_saved: the lines that are read for the number of labels that are saved.
     """
 
     axis: str
-    lines: dict[str, dict[FiniteFloat, str]] = Field(min_length=1)
+    lines: dict[str, Line] = Field(min_length=1)
+    labels_saved: LabelsSavedSettings | None = None
+
+    @model_validator(mode="after")
+    def _lines_are_there(self) -> "CurveSettings":
+        if self.labels_saved is None:
+            return self
+        for name in (self.labels_saved.without, *self.labels_saved.using):
+            one_of("a line of labels_saved", name, list(self.lines))
+        if self.labels_saved.without in self.labels_saved.using:
+            raise ValueError(
+                f"labels_saved must compare two lines, but got '{self.labels_saved.without}' with itself"
+            )
+        for name in self.labels_saved.using:
+            if len(self.lines[name]) < 2:
+                raise ValueError(
+                    f"labels_saved reads between the places of '{name}', so that line must have at least 2,"
+                    f" but got {len(self.lines[name])}"
+                )
+        return self
+
+    def numbered_by_labels(self, variants: Mapping[str, Mapping[str, Any]]) -> None:
+        """Refuse lines that labels are read off, if their variants do not differ in how many they use.
+
+        Raises:
+            ValueError: naming the first such line.
+        """
+        saved = self.labels_saved
+        for name in () if saved is None else (saved.without, *saved.using):
+            shares = [variants[variant].get(_FRACTION, 1) for _, variant in sorted(self.lines[name].items())]
+            # What is no number is refused where the variant itself is read.
+            numbers = [share for share in shares if isinstance(share, int | float)]
+            if any(right <= left for left, right in pairwise(numbers)):
+                raise ValueError(
+                    f"labels_saved needs a {_FRACTION} that rises along the line '{name}', but got"
+                    f" {', '.join(f'{share:g}' for share in numbers)}"
+                )
+
+
+class SpreadSettings(RecipePart):
+    """How the primary metric of several methods spreads over seeds, and over the values of a setting.
+
+    Attributes:
+        axis: the setting, in words.
+        groups: name of a method to its places: the value of the setting and the variant that stands there.
+            The first is what the others are compared with.
+    """
+
+    axis: str
+    groups: dict[str, Line] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _places_are_there(self) -> "SpreadSettings":
+        for name, places in self.groups.items():
+            if not places:
+                raise ValueError(f"spread.groups.{name} must have at least 1 place, but got none")
+        return self
 
 
 class ContrastSettings(RecipePart):
@@ -64,6 +137,7 @@ class StudySettings(RecipePart):
         controls: a variant that is a control to the variant that it controls.
         curve: a figure over something that variants differ in.
         contrast: what is lost from one kind of test cases to the other.
+        spread: how the primary metric spreads over runs, and over the values of a setting.
         chosen: a variant to the settings that tuning chose for it, as dotted keys, one entry a fold; a
             single entry holds for every fold. Written by `sonoprior tune`.
     """
@@ -77,6 +151,7 @@ class StudySettings(RecipePart):
     controls: dict[str, str] = Field(default_factory=dict)
     curve: CurveSettings | None = None
     contrast: ContrastSettings | None = None
+    spread: SpreadSettings | None = None
     chosen: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
 
     @field_validator("primary")
@@ -112,6 +187,10 @@ class StudySettings(RecipePart):
         self._check_pairs("controls", self.controls)
         for line, points in (self.curve.lines if self.curve else {}).items():
             self._check_names(f"a variant of curve.lines.{line}", list(points.values()))
+        if self.curve:
+            self.curve.numbered_by_labels(self.variants)
+        for group, places in (self.spread.groups if self.spread else {}).items():
+            self._check_names(f"a variant of spread.groups.{group}", list(places.values()))
         self._check_names("a variant of chosen", list(self.chosen))
         for name, entries in self.chosen.items():
             for entry in entries:
