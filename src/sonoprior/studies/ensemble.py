@@ -75,7 +75,14 @@ def refuse_what_has_no_ensemble(recipe: Recipe) -> None:
             "an ensemble averages folds that share their test part, as those of the protocol fixed_test do,"
             f" but the protocol of {recipe.name} is {recipe.split.protocol}; leave --ensemble away."
         )
-    silent = [name for name in recipe.study.variants if not take_variant(recipe, name).classifies]
+    taken = {name: take_variant(recipe, name) for name in recipe.study.variants}
+    deciding = [name for name, of in taken.items() if of.decides]
+    if deciding:
+        raise FolderError(
+            f"an ensemble averages class probabilities, but {listed(deciding)} of {recipe.name} decides on"
+            " each class by thresholds of its own fold; leave --ensemble away."
+        )
+    silent = [name for name, of in taken.items() if not of.classifies]
     if silent:
         raise FolderError(
             f"an ensemble averages class probabilities, but {listed(silent)} of {recipe.name} embeds without"

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sonoprior.cases.combinations import members_named
 from sonoprior.core.checks import listed
-from sonoprior.core.errors import FolderError
+from sonoprior.core.errors import DataError, FolderError
 from sonoprior.core.folder import read_json, require
 from sonoprior.training.parts import read_table
 from sonoprior.training.recipe import Recipe
@@ -22,10 +23,10 @@ from sonoprior.training.retrieval_evaluation import measured_names, numbers_of
 # What `sonoprior.training.run` writes last; its constants are not imported, because they come with torch.
 _METRICS = "metrics.json"
 _KIND, _FORMAT = "run", 1
-_RETRIEVAL = "retrieval.csv"
-# What every run tells of itself, and what only those with an embedding need to.
+_PREDICTIONS, _RETRIEVAL = "predictions.csv", "retrieval.csv"
+# What every run tells of itself, and what only those need to that are no plain classifier.
 _NOT_IN_RUN_JSON = {"folder", "recipe"}
-_OF_EMBEDDINGS = {"levels", "embeds", "classifies"}
+_OF_OTHERS = {"levels", "embeds", "classifies", "decides", "singles", "clusters"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,29 @@ class Predictions:
         return len(self.cases)
 
 
+@dataclass(frozen=True)
+class Decisions:
+    """What a run decided of each single class, in the labelled cases of one part.
+
+    Attributes:
+        cases: (n,) ids.
+        groups: (n,) patient, exam or duplicate group.
+        labels: (n,) positions in the classes, of which a label combination is one.
+        shown: (n, C) bool, the single classes that each case shows.
+        predicted: (n, C) bool, those that the run says it shows.
+        confidence: (n,) how sure it is of the least certain one.
+        clusters: (n,) the cluster of each case; None for a run without.
+    """
+
+    cases: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    labels: NDArray[np.int64]
+    shown: NDArray[np.bool_]
+    predicted: NDArray[np.bool_]
+    confidence: NDArray[np.float64]
+    clusters: NDArray[np.int64] | None
+
+
 def is_finished(folder: Path) -> bool:
     """Whether a run folder holds a run that is trained and measured."""
     return (folder / _METRICS).is_file()
@@ -89,6 +113,9 @@ class FinishedRun:
         levels: the label levels at which an embedding was measured, the leaf's first, with their classes.
         embeds: whether it gives an embedding.
         classifies: whether it gives class probabilities.
+        decides: whether it decides on every single class by itself, and so gives several or none.
+        singles: the C single classes on which it decides.
+        clusters: the number of clusters by which it does so; 0 for a run without.
     """
 
     folder: Path
@@ -104,6 +131,9 @@ class FinishedRun:
     levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     embeds: bool = False
     classifies: bool = True
+    decides: bool = False
+    singles: Sequence[str] = ()
+    clusters: int = 0
 
     @staticmethod
     def read(folder: Path) -> "FinishedRun":
@@ -117,7 +147,7 @@ class FinishedRun:
             raise FolderError(f"{folder} is not finished: it has no {_METRICS}; resume its training first.")
         identity = read_json(folder / "run.json")
         told = [name for name in FinishedRun.__dataclass_fields__ if name not in _NOT_IN_RUN_JSON]
-        needed = [name for name in told if name not in _OF_EMBEDDINGS]
+        needed = [name for name in told if name not in _OF_OTHERS]
         absent = [name for name in needed if name not in identity]
         if absent:
             raise FolderError(
@@ -127,14 +157,20 @@ class FinishedRun:
         return FinishedRun(folder=folder, recipe=load_recipe(folder / "recipe.yaml"), **own)
 
     @property
+    def by_clusters(self) -> bool:
+        """Whether it decides by clusters: it has some, and no logits of classes."""
+        return self.decides and self.clusters > 0 and not self.recipe.classifies
+
+    @property
     def name(self) -> str:
         """Fold and seed, in words."""
         return f"fold {self.fold}, seed {self.seed}"
 
     @cached_property
     def _predictions(self) -> pd.DataFrame:
-        given = ["confidence", *(f"p.{name}" for name in self.classes)] if self.classifies else []
-        return self._table("predictions.csv", given)
+        classes = self.singles if self.decides else self.classes if self.classifies else ()
+        given = ["confidence", *(f"p.{name}" for name in classes)] if classes else []
+        return self._table(_PREDICTIONS, given + (["cluster"] if self.by_clusters else []))
 
     def measured(self, part: str = "test") -> Cases:
         """The cases of a part that the run was measured on; empty if it has no such part.
@@ -157,7 +193,7 @@ class FinishedRun:
         unknown = sorted(set(labels) - set(place))
         if unknown:
             raise FolderError(
-                f"{self.folder / 'predictions.csv'}: a label must be one of {listed(self.classes)},"
+                f"{self.folder / _PREDICTIONS}: a label must be one of {listed(self.classes)},"
                 f" but got '{unknown[0]}'."
             )
         return Cases(
@@ -188,6 +224,39 @@ class FinishedRun:
         of, columns = self.measured(part), [f"p.{name}" for name in self.classes]
         given = _part(self._predictions, part).loc[:, columns].to_numpy(np.float64)
         return Predictions(of.cases, of.groups, of.labels, given)
+
+    def decisions(self, part: str = "test") -> Decisions:
+        """What the run decided of the cases of a part; empty if it has no such part.
+
+        Raises:
+            FolderError: if the file is damaged, or the run does not decide on single classes.
+        """
+        if part not in self._read_decisions:
+            self._read_decisions[part] = self._decisions_of(part)
+        return self._read_decisions[part]
+
+    @cached_property
+    def _read_decisions(self) -> dict[str, Decisions]:
+        return {}
+
+    def _decisions_of(self, part: str) -> Decisions:
+        if not self.decides:
+            raise FolderError(f"{self.folder} does not decide on single classes, so it has no decisions.")
+        of, table = self.measured(part), _part(self._predictions, part)
+        self._check_columns(_PREDICTIONS, table, ["predicted"])
+        try:
+            shown, predicted = (members_named(table[name], self.singles) for name in ("label", "predicted"))
+        except DataError as error:
+            raise FolderError(f"{self.folder / _PREDICTIONS}: {error}") from error
+        return Decisions(
+            cases=of.cases,
+            groups=of.groups,
+            labels=of.labels,
+            shown=shown,
+            predicted=predicted,
+            confidence=np.array(table["confidence"], np.float64),
+            clusters=np.array(table["cluster"], np.int64) if self.by_clusters else None,
+        )
 
     @cached_property
     def _localisation(self) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from sonoprior.metrics import SCALARS, Mean, Metric, Pair, Sample, metric_named
+from sonoprior.metrics.catalogue import ASSIGNED, DECISIONS, MACRO_F1, OF_CLASSES, class_of
 from sonoprior.metrics.localisation import MEASURES
 
 from .finished import FinishedRun
@@ -28,6 +29,11 @@ class Measure(Metric):
     def of_embeddings(self) -> bool:
         """Whether it is about what cases find."""
         return self.reads in {"cases", "clusters"}
+
+    @property
+    def of_one_class(self) -> bool:
+        """Whether it is about a single class; a table of its own shows those."""
+        return self.reads == "decisions" and class_of(self.name) is not None
 
     @property
     def level(self) -> str:
@@ -60,14 +66,27 @@ def measure_named(name: str) -> Measure:
 def available(runs: Mapping[str, Sequence[FinishedRun]]) -> list[Measure]:
     """What can be reported of these variants.
 
-    The scalars where each run classifies, localisation where each variant has outlined test cases, and what
-    is measured of embeddings where each run has one, by what all of them measured.
+    The scalars where each run classifies, those of decisions where each decides on single classes,
+    localisation where each variant has outlined test cases, and what is measured of embeddings where each run
+    has one, by what all of them measured.
     """
     every = [run for of_variant in runs.values() for run in of_variant]
-    names = list(SCALARS) if all(run.classifies for run in every) else []
+    names = _of_classes(every)
     if all(any(len(run.localisation()) for run in of_variant) for of_variant in runs.values()):
         names += MEASURES
     return [measure_named(name) for name in [*names, *_of_embeddings(every)]]
+
+
+def _of_classes(runs: Sequence[FinishedRun]) -> list[str]:
+    if all(run.classifies for run in runs):
+        return list(SCALARS)
+    if not all(run.decides for run in runs):
+        return []
+    clustered = all(run.by_clusters for run in runs)
+    first, *others = [run.singles for run in runs]
+    shared = [name for name in first if all(name in other for other in others)]
+    of_classes = [f"{measure}.{name}" for measure in OF_CLASSES for name in shared]
+    return [*DECISIONS, MACRO_F1, *(ASSIGNED if clustered else ()), *of_classes]
 
 
 def _of_embeddings(runs: Sequence[FinishedRun]) -> list[str]:

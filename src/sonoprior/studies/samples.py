@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sonoprior.core.errors import FolderError
 from sonoprior.metrics import Metric, Sample
+from sonoprior.metrics.catalogue import class_of
 from sonoprior.training.retrieval_evaluation import of_metric
 
 from .finished import FinishedRun
@@ -23,7 +25,7 @@ class Taken:
         cases: (n,) ids.
         groups: (n,) patient, exam or duplicate group.
         shared: arrays (n, ...) that every run has alike, as the labels; may be empty.
-        given: (n, ...) what this run gave: probabilities, clusters, or a number a case.
+        given: (n, ...) what this run gave: probabilities, decisions, clusters, or a number a case.
     """
 
     cases: NDArray[np.str_]
@@ -50,10 +52,24 @@ class Taken:
 
 def taken(metric: Metric, run: FinishedRun, part: str = "test") -> Taken:
     """What of a run's cases enters a metric; for localisation those with an outline."""
+    if metric.reads in {"decisions", "assigned"} or (run.decides and metric.reads == "probabilities"):
+        return _decided(metric, run, part)
     if metric.reads == "probabilities":
         of = run.predictions(part)
         return Taken(of.cases, of.groups, (of.labels,), of.probabilities)
     return _localised(metric, run, part) if metric.reads == "outlines" else _embedded(metric, run, part)
+
+
+def _decided(metric: Metric, run: FinishedRun, part: str) -> Taken:
+    """The classes that cases show and those predicted, one where the metric is of one; or their clusters."""
+    of = run.decisions(part)
+    if metric.reads == "assigned":
+        if of.clusters is None:
+            raise FolderError(f"{run.folder} has no clusters, so {metric.title} is not known of it.")
+        return Taken(of.cases, of.groups, (of.labels,), of.clusters)
+    name = class_of(metric.name)
+    columns = [list(run.singles).index(name)] if name else slice(None)
+    return Taken(of.cases, of.groups, (of.shown[:, columns],), of.predicted[:, columns])
 
 
 def _localised(metric: Metric, run: FinishedRun, part: str) -> Taken:

@@ -118,9 +118,12 @@ def every_measure(results: StudyResults) -> Blocks:
 
 
 def _by_kind(results: StudyResults) -> Blocks:
-    """A table of what is not about embeddings; of these the main ones, and behind a line every level's."""
+    """A table of what is about neither embeddings nor single classes, and the main ones of embeddings.
+
+    Those of every level stand behind a line, those of single classes in a table of their own.
+    """
     of_embeddings = [one for one in results.ordered if one.of_embeddings]
-    others = [one for one in results.measures if not one.of_embeddings]
+    others = [one for one in results.measures if not (one.of_embeddings or one.of_one_class)]
     blocks: Blocks = [tables.measures_table(results, others)] if others else []
     if not of_embeddings:
         return blocks
@@ -151,7 +154,7 @@ def localisation(runs: Runs, some: FinishedRun) -> Blocks:
 
 def pictures(runs: Mapping[str, FinishedRun], case_set: CaseSet | None, load: Load | None) -> Blocks:
     """Overlays of one run a variant, side by side; of what only embeds, where there are priors."""
-    runs = {name: run for name, run in runs.items() if run.classifies or run.priors}
+    runs = {name: run for name, run in runs.items() if _names_classes(run) or run.priors}
     if not runs:
         return []
     if case_set is None:
@@ -204,12 +207,17 @@ def opposed(results: StudyResults) -> Runs:
 def class_by_class(runs: Runs, shown: Runs, some: FinishedRun) -> Blocks:
     """Each class, what it was taken for, and whether the model was rightly sure; nothing without classifiers.
 
+    Where single classes are decided on, a case may be taken for several, and there is only a table.
+
     Args:
         runs: for the table.
         shown: those of them that have plots.
         some: any of the runs.
     """
     shade = colours(list(runs), some.recipe.study.baseline)
+    deciding = {name: of for name, of in runs.items() if all(run.decides for run in of)}
+    if deciding:
+        return [tables.decided_table(deciding, some.singles)]
     runs, shown = classifying(runs), classifying(shown)
     if not runs:
         return []
@@ -223,6 +231,15 @@ def class_by_class(runs: Runs, shown: Runs, some: FinishedRun) -> Blocks:
 def classifying(runs: Runs) -> Runs:
     """The variants whose runs give class probabilities."""
     return {name: of for name, of in runs.items() if all(run.classifies for run in of)}
+
+
+def naming(runs: Runs) -> Runs:
+    """The variants whose runs name classes, by probabilities or by decisions."""
+    return {name: of for name, of in runs.items() if all(_names_classes(run) for run in of)}
+
+
+def _names_classes(run: FinishedRun) -> bool:
+    return run.classifies or run.decides
 
 
 def training_curves(runs: Runs, some: FinishedRun) -> Blocks:
@@ -240,7 +257,7 @@ def changed_cases(results: StudyResults) -> Blocks:
     base = results.reference(name) or results.baseline
     both = {variant: results.runs[variant] for variant in (name, base)}
     blocks: Blocks = []
-    if len(classifying(both)) == len(both):
+    if len(naming(both)) == len(both):
         blocks.append(changes(name, verdicts(both[name]), base, verdicts(both[base])))
     if all(run.embeds for runs in both.values() for run in runs):
         blocks.append(changed_neighbours(name, both[name], base, both[base]))
@@ -248,8 +265,8 @@ def changed_cases(results: StudyResults) -> Blocks:
 
 
 def worst(runs: Runs, case_set: CaseSet | None) -> Blocks:
-    """The errors that each classifying variant was most sure of, with their images."""
-    runs = classifying(runs)
+    """The errors that each variant that names classes was most sure of, with their images."""
+    runs = naming(runs)
     if not runs:
         return []
     if case_set is None:
@@ -312,6 +329,9 @@ def one_run(run: FinishedRun) -> Blocks:
 
 
 def _without_learning(run: FinishedRun) -> str:
+    if run.decides:
+        commonest = np.bincount(run.measured().labels).max() / len(run.measured())
+        return f"always saying the commonest combination would match exactly in {100 * commonest:.0f} %"
     if not run.classifies:
         return f"a case drawn by chance would be of the same class in {100 * by_chance(run):.0f} %"
     commonest = np.bincount(run.measured().labels).max() / len(run.measured())

@@ -9,6 +9,7 @@ from sonoprior.metrics import Interval
 from sonoprior.metrics.catalogue import HOW_WRONG, MAP_AT_R, NMI, SPEARMAN
 from sonoprior.metrics.classification import class_f1, class_recall
 from sonoprior.metrics.localisation import MEASURES
+from sonoprior.metrics.multilabel import MultiLabelScores, multilabel_scores
 from sonoprior.render.blocks import Cell, Table
 from sonoprior.training.recipe import PublishedTable, Recipe
 
@@ -145,6 +146,31 @@ def class_table(runs: Runs, classes: Sequence[str]) -> Table:
             for at, name in enumerate(classes)
         ]
     return Table(["measure", "class", *runs], rows, "Mean ± standard deviation over runs.")
+
+
+def decided_table(runs: Runs, singles: Sequence[str]) -> Table:
+    """F1, precision and recall of each single class and their weighted averages, for each variant."""
+    rows: list[Row] = []
+    found = {name: [_scores(run) for run in of_variant] for name, of_variant in runs.items()}
+    for score in ("f1", "precision", "recall"):
+        values = {
+            name: np.array([[*getattr(one, score), getattr(one, f"weighted_{score}")] for one in of])
+            for name, of in found.items()
+        }
+        title = f"{'F1' if score == 'f1' else score}, %"
+        rows += [
+            [title, name, *(_spread(of[:, at]) for of in values.values())]
+            for at, name in enumerate([*singles, "weighted average"])
+        ]
+    caption = (
+        "Mean ± standard deviation over runs; averages are weighted by how many test cases show each class."
+    )
+    return Table(["measure", "class", *runs], rows, caption)
+
+
+def _scores(run: FinishedRun) -> MultiLabelScores:
+    of = run.decisions()
+    return multilabel_scores(of.shown, of.predicted)
 
 
 def _by_class(

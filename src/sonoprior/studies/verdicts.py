@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonoprior.cases.case_set import CaseSet
+from sonoprior.cases.combinations import name_of
 from sonoprior.render.blocks import Block, Gallery, Note, Paragraph, Tile
 from sonoprior.render.overlays import outlined
 from sonoprior.render.pictures import thumbnail
@@ -20,7 +21,8 @@ class Verdicts:
 
     Attributes:
         labels: case to class.
-        said: case to the most probable class and its mean probability.
+        said: case to the most probable class and its mean probability; where single classes are decided on,
+            those that at least half of the runs name, as a combination, and how sure the runs are on average.
     """
 
     labels: Mapping[str, str]
@@ -33,6 +35,8 @@ class Verdicts:
 
 def verdicts(runs: Sequence[FinishedRun]) -> Verdicts:
     """The averaged predictions of a variant's runs."""
+    if runs[0].decides:
+        return _decided(runs)
     classes, found = runs[0].classes, [run.predictions() for run in runs]
     cases = np.concatenate([of.cases for of in found])
     probabilities = np.concatenate([of.probabilities for of in found])
@@ -46,6 +50,23 @@ def verdicts(runs: Sequence[FinishedRun]) -> Verdicts:
         for name, row in zip(names, means, strict=True)
     }
     of_case = {str(name): classes[int(labels[at])] for name, at in zip(names, first, strict=True)}
+    return Verdicts(of_case, said)
+
+
+def _decided(runs: Sequence[FinishedRun]) -> Verdicts:
+    singles, found = runs[0].singles, [run.decisions() for run in runs]
+    cases = np.concatenate([of.cases for of in found])
+    names, first, place = np.unique(cases, return_index=True, return_inverse=True)
+    times = np.bincount(place)
+    votes, sure = np.zeros((len(names), len(singles))), np.zeros(len(names))
+    np.add.at(votes, place, np.concatenate([of.predicted for of in found]))
+    np.add.at(sure, place, np.concatenate([of.confidence for of in found]))
+    shown = np.concatenate([of.shown for of in found])[first]
+    said = {
+        str(name): (name_of(vote >= count / 2, singles), float(total / count))
+        for name, vote, total, count in zip(names, votes, sure, times, strict=True)
+    }
+    of_case = {str(name): name_of(row, singles) for name, row in zip(names, shown, strict=True)}
     return Verdicts(of_case, said)
 
 

@@ -22,12 +22,19 @@ class Ensemble:
         members: runs of the same classes and image size, such as the folds of a study.
 
     Raises:
-        FolderError: if there is none, or one of them has other classes or another size.
+        FolderError: if there is none, one of them has other classes or another size, or they decide on each
+            class by thresholds of their own.
     """
 
     def __init__(self, members: Sequence[Predictor]) -> None:
         if not members:
             raise FolderError("an ensemble needs at least one run, but got none.")
+        for member in members:
+            if member.model.decider is not None:
+                raise FolderError(
+                    f"an ensemble averages class probabilities, but {member.folder} decides on each class by"
+                    " thresholds of its own; use the runs one by one."
+                )
         self.members = members
         first = members[0]
         for member in members[1:]:
