@@ -26,6 +26,9 @@ class ImportFlags:
     """For a CSV, COLUMN_OF_A_CASE_SET=COLUMN_OF_THE_CSV, once for each: image=filename, label.view=plane,
     patient=pid, outline.sac=mask, outline.sac@RATER=mask, box.sac=x0,y0,x1,y1, point.sac=x,y. A column that
     bears the name of a case set's column needs no map; extra.NAME=NAME carries it along unused."""
+    several: Annotated[Sequence[str], Parameter(negative=())] = field(default=())
+    """For csv, a label level in which an image may show several classes, once for each: its cells are
+    liver;kidney, @empty where an image shows none of them, and empty where nobody said."""
     images: Path | None = None
     """For csv, the folder that image paths are relative to (default: the folder of the CSV)."""
     masks: Path | None = None
@@ -87,9 +90,9 @@ def import_set(
     from sonoprior.cases.importers import IMPORTERS, ImportOptions, import_cases
 
     annotations, folder = _last(out)
-    said = {key: value for key, value in vars(flags).items() if key != "columns"}
+    said = {key: value for key, value in vars(flags).items() if key not in {"columns", "several"}}
     columns = dict(_pair(text) for text in flags.columns)
-    options = ImportOptions(columns=columns, annotations=annotations, **said)
+    options = ImportOptions(columns, tuple(flags.several), annotations=annotations, **said)
     report = import_cases(IMPORTERS.load(name)(source, options), folder, strict=strict)
     if as_json:
         print_json(asdict(report) | {"out": str(folder)})

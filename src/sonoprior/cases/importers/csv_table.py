@@ -27,19 +27,20 @@ def find_cases(source: Path, options: ImportOptions) -> Findings:
 
     Args:
         source: the CSV, in UTF-8 with a header.
-        options: `columns` maps its columns; paths are relative to `images` and `masks`, by default to the
-            folder of the CSV; `raters` and `threshold` say what becomes of several raters' outlines.
+        options: `columns` maps its columns; `several` names the levels whose cells may hold several classes;
+            paths are relative to `images` and `masks`, by default to the folder of the CSV; `raters` and
+            `threshold` say what becomes of several raters' outlines.
 
     Raises:
         DataError: if the CSV, a column or a cell is wrong, or two rows have one id.
     """
-    options.only("csv", "columns", "images", "masks", "raters", "threshold")
+    options.only("csv", "columns", "several", "images", "masks", "raters", "threshold")
     rows = read_rows(source, options.columns)
     _check_ids(rows, source)
     images = options.images or source.parent
     folders = Inside(images), Inside(options.masks or images)
     raters = _raters(rows, options, source)
-    findings = Findings(make_info(_info(source, rows, raters), str(source)), [])
+    findings = Findings(make_info(_info(source, rows, raters, options.several), str(source)), [])
     for number, row in enumerate(rows, start=1):
         where = f"{source}, row {number}"
         if "image" in row:
@@ -74,7 +75,7 @@ def _rated(rows: list[Row]) -> dict[str, list[str]]:
     return rated
 
 
-def _info(source: Path, rows: list[Row], raters: Raters | None) -> dict[str, Any]:
+def _info(source: Path, rows: list[Row], raters: Raters | None, several: Sequence[str]) -> dict[str, Any]:
     """The fields of `dataset.yaml` that follow from the rows."""
     columns = dict.fromkeys(column for row in rows for column in row)
     placed = [c.partition(".")[2] for c in columns if family_of(c) in ("outline", "box", "point")]
@@ -82,7 +83,8 @@ def _info(source: Path, rows: list[Row], raters: Raters | None) -> dict[str, Any
     landmarks = len(split_items(next((row["points"] for row in rows if "points" in row), "")))
     info: dict[str, Any] = {
         "name": source.stem or "csv",
-        "levels": label_levels(rows),
+        "levels": label_levels(rows, several),
+        "several": list(several),
         "zones": list(dict.fromkeys([*zones, *(raters.zones(_rated(rows)) if raters else [])])),
         "landmarks": [str(number + 1) for number in range(landmarks)] if "points" in columns else [],
     }

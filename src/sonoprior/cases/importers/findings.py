@@ -35,6 +35,7 @@ class ImportOptions:
 
     Attributes:
         columns: column of a case set to the column, or columns, of a table that hold it.
+        several: label levels in which a case may show several classes at once.
         images: folder that image paths are relative to.
         masks: folder that outline paths are relative to.
         annotations: file with what is known of the images, where that is one.
@@ -52,6 +53,7 @@ class ImportOptions:
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
+    several: tuple[str, ...] = ()
     images: Path | None = None
     masks: Path | None = None
     annotations: Path | None = None
@@ -75,7 +77,7 @@ class ImportOptions:
         """
         for option in fields(self):
             said = getattr(self, option.name)
-            given = bool(said) if isinstance(said, bool | Mapping) else said is not None
+            given = bool(said) if isinstance(said, bool | Mapping | tuple) else said is not None
             if given and option.name not in allowed:
                 raise DataError(
                     f"the importer '{importer}' has no use for {_flag(option.name)}; leave it out."

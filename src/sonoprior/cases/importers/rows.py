@@ -4,13 +4,14 @@ A column that bears the name of a case set's column is taken as that, unless it 
 (`extra.split=split`). Boxes and points may be spread over several: `box.lesion=left,top,right,bottom`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
 import pandas as pd
 
 from sonoprior.cases.columns import FAMILIES, PLAIN, SPLIT_PARTS, family_of
+from sonoprior.cases.combinations import classes_in
 from sonoprior.cases.table import read_csv
 from sonoprior.core.checks import listed, nearest, one_of
 from sonoprior.core.errors import DataError
@@ -40,14 +41,22 @@ def read_rows(source: Path, wanted: Mapping[str, str]) -> list[Row]:
     return rows
 
 
-def label_levels(rows: list[Row]) -> dict[str, list[str]]:
-    """The label levels of rows, each with its classes in reading order."""
+def label_levels(rows: list[Row], several: Collection[str] = ()) -> dict[str, list[str]]:
+    """The label levels of rows, each with its classes in reading order.
+
+    Args:
+        rows: with cells "label.LEVEL".
+        several: the levels in which a cell may hold several classes, "liver;kidney", or none, "@empty".
+    """
     columns = dict.fromkeys(column for row in rows for column in row if family_of(column) == "label")
-    return {column.partition(".")[2]: _classes(rows, column) for column in columns}
+    levels = [column.partition(".")[2] for column in columns]
+    return {level: _classes(rows, f"label.{level}", level in several) for level in levels}
 
 
-def _classes(rows: list[Row], column: str) -> list[str]:
-    return sorted({row[column] for row in rows if column in row}, key=reading_order)
+def _classes(rows: list[Row], column: str, several: bool) -> list[str]:
+    cells = {row[column] for row in rows if column in row}
+    names = {name for cell in cells for name in classes_in(cell)} if several else cells
+    return sorted(names, key=reading_order)
 
 
 def members(row: Row, family: str) -> dict[str, str]:

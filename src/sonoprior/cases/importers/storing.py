@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from sonoprior.cases.annotations import check_place
 from sonoprior.cases.cells import EMPTY
+from sonoprior.cases.combinations import classes_in
 from sonoprior.cases.images import SMALLEST_SIDE, Grey, check_shape, read_grey, read_mask
 from sonoprior.cases.info import DatasetInfo
 from sonoprior.cases.writer import CaseSetWriter, Outline
@@ -59,8 +60,10 @@ class ImportReport:
     def count(self, labels: Mapping[str, str], outlined: str) -> None:
         """Count a case that came in, by its classes and the state of its outlines."""
         self.cases += 1
-        for level, name in labels.items():
-            self.classes[level][name] += 1
+        for level, cell in labels.items():
+            # A level in which several may be shown has no class with the sign between them.
+            for name in [cell] if cell in self.classes[level] else classes_in(cell):
+                self.classes[level][name] += 1
         self.outlines[outlined] += 1
 
 
