@@ -93,7 +93,7 @@ def _figure(found: LabelCurves, measure: Measure) -> list[Block]:
     plot = plots.labels_saved(lines, needed, heading(measure), shade)
     caption = (
         "Left: bands are 95 % intervals over other patients, each point for itself. Right: below the dashed"
-        " line labels are saved; a triangle or an open end leads beyond the numbers that were measured."
+        " line labels are saved; a triangle points beyond the numbers that were measured."
     )
     return shown(plot, "labels-saved", caption)
 
