@@ -42,7 +42,8 @@ class ClustersSpec(BaseModel):
 
     Attributes:
         count: how many, or as many as there are label "combinations" in the training part; of a level with
-            one label a case these are its classes.
+            one label a case these are its classes. A run that trains without a label counts the validation
+            part, by which its clusters are matched.
         least: how many cases a combination must have to count, where `count` is "combinations".
         logits: whether the network gives logits of the classes too.
     """

@@ -177,7 +177,8 @@ class Context:
         """
         if self.heads is not None and not self.heads.classifies:
             raise RecipeError(
-                f"{wanted} needs logits, but the network only embeds; set `model.embedding.logits: true`."
+                f"{wanted} needs logits, but the network only embeds or clusters; set `logits: true` in"
+                " `model.embedding` or `model.clusters`."
             )
 
 

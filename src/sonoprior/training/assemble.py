@@ -19,8 +19,8 @@ from sonoprior.cases.priors import PriorSpec, presence, prior_names
 from sonoprior.core.checks import one_of
 from sonoprior.core.errors import DataError, RecipeError
 from sonoprior.core.randomness import derived_seed
-from sonoprior.models.frozen import freeze
 from sonoprior.metrics.catalogue import metric_named
+from sonoprior.models.frozen import freeze
 from sonoprior.models.network import build_network
 from sonoprior.models.spec import ModelSpec
 from sonoprior.models.taps import Tap
