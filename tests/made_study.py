@@ -199,7 +199,8 @@ def write_run(folder: Path, case_set: CaseSet, recipe: Recipe, run: PlannedRun) 
 def _predictions(case_set: CaseSet, recipe: Recipe, run: PlannedRun, part: str) -> pd.DataFrame:
     classes = case_set.classes()
     patients = np.array([int(group.removeprefix("patient:p")) for group in case_set.groups()])
-    turn = (patients // len(classes) + (part == "validation")) % recipe.split.count
+    turns = 3 if recipe.split.count == 1 else recipe.split.count  # one split leaves something to train with
+    turn = (patients // len(classes) + (part == "validation")) % turns
     at = np.flatnonzero((turn == run.fold) & ((part == "test") | (patients % 2 == 0)))
     hard = np.random.default_rng(1).normal(0, 1.0, patients.max() + 1)[patients[at]]
     noise = np.random.default_rng([2, run.fold, run.seed, part == "test"]).normal(

@@ -222,7 +222,7 @@ def test_a_page_of_everything_holds_together(odd):
         "The question",
         "The answer",
         "Did the place matter",
-        "The curve: share of the labels",
+        "How many labels it saves",
     ]
     assert ("What was tried" in headings) == (odd / "tried.csv").is_file()
 

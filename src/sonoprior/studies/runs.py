@@ -18,6 +18,7 @@ from sonoprior.core.folder import require, stamp, whole_folder, write_text
 from sonoprior.core.progress import bar
 from sonoprior.objectives.prior_guided_attribution import GuidanceWarning
 from sonoprior.training.assemble import check_guided, preflight, usable_priors
+from sonoprior.training.log import TrainingWarning
 from sonoprior.training.loop import Fit
 from sonoprior.training.machine import choose_device
 from sonoprior.training.parts import Parts, case_groups, labelled_part, plan_parts
@@ -199,6 +200,7 @@ def _train(
 def train_one(tell: Tell, out: Path, case_set_root: Path, run: PlannedRun, workers: int, device: str) -> None:
     """Train one run, in a process of its own."""
     warnings.simplefilter("ignore", GuidanceWarning)  # whoever planned the runs has been warned already
+    warnings.simplefilter("ignore", TrainingWarning)  # each run keeps its own notes
     case_set, recipe = CaseSet.open(case_set_root), run.recipe(load_recipe(out / RECIPE))
     groups, folds = read_splits(out / SPLITS, case_set)
     plan = Plan(
