@@ -97,7 +97,7 @@ def test_known_keys_hold_the_settings_of_each_objective(tiny_recipe):
             "objectives.guidance.weight: input should be greater than or equal",
         ),
         ("objectives.guidance.weight=.nan", "objectives.guidance.weight"),
-        ("objectives.guidance.type=guide", "objectives.guidance.type must be one of clip, cross_entropy"),
+        ("objectives.guidance.type=guide", "objectives.guidance.type must be one of byol, clip"),
         ("objectives.guidance=7", "objectives.guidance: "),
         ("objectives={}", "objectives: dictionary should have at least 1 item"),
         ("augment.mirrr=1", "Did you mean 'augment.mirror'?"),

@@ -227,3 +227,13 @@ def test_a_monitor_of_a_level_that_is_not_learnt_is_refused_before_anything_is_w
         RecipeError, match=r"training.monitor recall@1.view: the level must be one of finding"
     ):
         preflight(recipe, case_set)
+
+
+def test_the_control_reads_the_labelled_cases_alone(case_set, cache):
+    recipe = recipe_with(streams={"unlabelled": {"batch_size": 4, "read": "labelled"}})
+    parts = parts_of(recipe, case_set)
+    task = task_of(recipe, case_set, parts)
+    cases = stream_cases(recipe, cache, parts, task, None)["unlabelled"]
+    assert np.array_equal(cases.positions, parts["train"])
+    with pytest.raises(RecipeError, match="for the run's own cases"):
+        recipe_with(streams={"unlabelled": {"cases": "elsewhere", "read": "labelled"}})

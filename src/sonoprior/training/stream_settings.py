@@ -26,6 +26,8 @@ class StreamSettings(RecipePart):
         sampling: "shuffle", or "exams": batches of `batch_size` / `frames_per_exam` exams, so that nearly all
             views of an exam are in a batch (paper 002, section 3.2).
         frames_per_exam: of each exam in a batch, for "exams".
+        read: "all" of these cases, or only the "labelled" ones: a control, which tells what an objective gains
+            by its views from what it gains by unlabelled cases.
         share: the part of the stream's groups (patients or exams) that is read, the same in every run; to
             see how many unlabelled cases are worth what.
     """
@@ -36,6 +38,7 @@ class StreamSettings(RecipePart):
     batch_size: PositiveInt = 64
     sampling: Literal["shuffle", "exams"] = "shuffle"
     frames_per_exam: PositiveInt = 4
+    read: Literal["all", "labelled"] = "all"
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     @model_validator(mode="after")
@@ -51,6 +54,12 @@ class StreamSettings(RecipePart):
                 f"batch_size must be a multiple of frames_per_exam ({self.frames_per_exam}), where sampling"
                 f" is 'exams', but got {self.batch_size}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _labels_are_of_the_own_set(self) -> "StreamSettings":
+        if self.cases is not None and self.read == "labelled":
+            raise ValueError("read: labelled is for the run's own cases, but cases names another set")
         return self
 
     @property

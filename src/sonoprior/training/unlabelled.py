@@ -84,7 +84,7 @@ def check_streams(recipe: Recipe, case_set: CaseSet, parts: Parts) -> None:
     for name in _besides(recipe):
         settings = recipe.streams[name]
         if settings.cases is None:
-            read = _read(recipe, settings, case_set, training_side(parts))
+            read = _read(recipe, settings, case_set, _of_the_side(settings, parts))
         else:
             other = CaseSet.open(settings.cases)
             check_apart(f"streams.{name}.cases ({other.root})", other, case_set, parts)
@@ -123,6 +123,10 @@ def _besides(recipe: Recipe) -> list[str]:
     return [name for name in recipe.streams_read if name != LABELLED]
 
 
+def _of_the_side(settings: StreamSettings, parts: Parts) -> Positions:
+    return parts["train"] if settings.read == "labelled" else training_side(parts)
+
+
 def _read(recipe: Recipe, settings: StreamSettings, case_set: CaseSet, positions: Positions) -> Positions:
     return _share(positions, case_set.groups()[positions], settings.share, recipe.split.seed)
 
@@ -135,7 +139,7 @@ def _training_side(
     used[parts["train"]] = True
     labels = {level: np.where(used, of, -1) for level, of in task.labels.items()}
     hidden = np.where(used, -1, task.labels[task.level])
-    read = _read(recipe, settings, cache.case_set, training_side(parts))
+    read = _read(recipe, settings, cache.case_set, _of_the_side(settings, parts))
     return StreamCases(cache, read, labels | {TRUTH: hidden})
 
 
