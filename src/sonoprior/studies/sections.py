@@ -78,12 +78,19 @@ def what_was_compared(results: StudyResults, case_set: CaseSet | None) -> Blocks
     ]
     about = [] if case_set is None else [Paragraph(_data(case_set, recipe))]
     what = Paragraph(
-        f"Data: {some.case_set}, {len(some.classes)} classes ({listed(some.classes)}). Network:"
+        f"Data: {some.case_set}, {_classes(some)}. Network:"
         f" {recipe.model.backbone}, weights to start from: {recipe.model.weights}; attribution is read at"
         f" {recipe.model.tap}. Endpoint, fixed beforehand: {results.primary.title} on the test cases."
     )
     variants = Table(["variant", "settings of its own", "compared with"], rows)
     return [what, *about, facts, variants, *_not_side_by_side(results)]
+
+
+def _classes(run: FinishedRun) -> str:
+    """What is told apart, in words."""
+    if run.decides:
+        return f"{len(run.singles)} classes, each a decision of its own ({listed(run.singles)})"
+    return f"{len(run.classes)} classes ({listed(run.classes)})"
 
 
 def _data(case_set: CaseSet, recipe: Recipe) -> str:
@@ -322,7 +329,7 @@ def one_run(run: FinishedRun) -> Blocks:
     sentence = (
         f"It reached {with_article(first)} of {valued(interval.value, first)} (95 % interval"
         f" {bounds(interval, first)}) on {len(run.measured())} test cases of {run.case_set} with"
-        f" {len(run.classes)} classes; {_without_learning(run)}."
+        f" {len(run.singles) if run.decides else len(run.classes)} classes; {_without_learning(run)}."
     )
     rows = [(one, of.value, bounds(of, one)) for one, of in found]
     return [Note(sentence, "strong"), tables.metrics_table(run, rows)]

@@ -26,8 +26,8 @@ class StreamSettings(RecipePart):
         sampling: "shuffle", or "exams": batches of `batch_size` / `frames_per_exam` exams, so that nearly all
             views of an exam are in a batch (paper 002, section 3.2).
         frames_per_exam: of each exam in a batch, for "exams".
-        read: "all" of these cases, or only the "labelled" ones: a control, which tells what an objective gains
-            by its views from what it gains by unlabelled cases.
+        read: "all" of these cases, or only the "labelled" ones: a control, which tells what an objective
+            gains by its views from what it gains by unlabelled cases.
         share: the part of the stream's groups (patients or exams) that is read, the same in every run; to
             see how many unlabelled cases are worth what.
     """
