@@ -166,7 +166,7 @@ def test_an_objective_on_embeddings_says_that_it_needs_one(name, views):
 
 @pytest.mark.parametrize("name", sorted(ON_LOGITS - {"cross_entropy"}))
 def test_an_objective_on_logits_says_that_it_needs_them(name, views):
-    with pytest.raises(RecipeError, match=r"needs logits, .* set `model.embedding.logits: true`"):
+    with pytest.raises(RecipeError, match=r"needs logits, .* set `logits: true`"):
         preflight(changed(objectives={"one": OBJECTIVES[name]}), views)
 
 

@@ -194,9 +194,12 @@ def without_weights(model: ModelSpec) -> ModelSpec:
 
 
 def attribution_settings(recipe: Recipe) -> AttributionSettings:
-    """How attribution is measured: as the recipe's guidance says, whatever its weight."""
+    """How attribution is measured: as the recipe's guidance says, whatever its weight.
+
+    Without any, no channels belong to a prior, and the mean of all of them is what is shown.
+    """
     settings = recipe.guidance.settings if recipe.guidance else None
-    return settings if isinstance(settings, AttributionSettings) else AttributionSettings()
+    return settings if isinstance(settings, AttributionSettings) else AttributionSettings(allocation="mean")
 
 
 def _example(recipe: Recipe) -> torch.Tensor:
