@@ -237,3 +237,23 @@ def test_the_control_reads_the_labelled_cases_alone(case_set, cache):
     assert np.array_equal(cases.positions, parts["train"])
     with pytest.raises(RecipeError, match="for the run's own cases"):
         recipe_with(streams={"unlabelled": {"cases": "elsewhere", "read": "labelled"}})
+
+
+def test_a_run_of_two_streams_that_was_stopped_ends_as_one_that_was_not(case_set, tmp_path):
+    kept = {"type": "fixmatch", "threshold": 0.4, "flexible": {}, "debiasing": {}}
+    recipe = recipe_with(objectives={"pseudo-labels": kept}, training={"epochs": 3})
+    whole = train_run(plan_run(recipe, case_set, "plain"), tmp_path / "whole", Computing(CPU))
+
+    def stop(fit):
+        if fit.progress.epochs == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_run(plan_run(recipe, case_set, "plain"), tmp_path / "cut", Computing(CPU), after_epoch=stop)
+    cut = train_run(plan_run(recipe, case_set, "plain"), tmp_path / "cut", Computing(CPU), resume=True)
+    first, second = (load_file(run / "weights.safetensors") for run in (whole, cut))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    without_time = [
+        [row.split(",")[2:] for row in (run / "log.csv").read_text().splitlines()] for run in (whole, cut)
+    ]
+    assert without_time[0] == without_time[1]
