@@ -1,6 +1,6 @@
 """Whether two views of unlabelled frames are ready faster than a ResNet18 uses them up.
 
-    python benchmarks/two_views.py [--rounds 9] [--size 224] [--batch 16] [--threads 2]
+    python benchmarks/two_views.py [--rounds 5] [--size 224] [--batch 16] [--threads 2]
                                    [--out docs/results/two_views.md]
 
 Both policies of views: "two" (both strong), learnt from by deep clustering, two forward passes with a
@@ -117,7 +117,7 @@ def row(kind: str, taken: Mapping[str, list[float]]) -> tuple[str, float]:
 def main() -> int:
     """Measure, print, and keep the figures if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
