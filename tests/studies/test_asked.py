@@ -7,7 +7,7 @@ from made_study import FULL, write_cases, write_study
 from sonoprior.cases import CaseSet
 from sonoprior.render.blocks import Note, Paragraph, Table
 from sonoprior.studies import StudyResults
-from sonoprior.studies.asked import controls, curve
+from sonoprior.studies.asked import controls, curve, what_mattered
 from sonoprior.studies.wording import answer, choice
 
 
@@ -57,6 +57,21 @@ def test_every_control_is_answered_in_words(results):
     assert "shuffled itself against plain: +" in shuffled.text
     assert "That the place mattered is not shown: any constraint of this kind may do as much." in blob.text
     assert blob.tone == "warning"
+
+
+def test_the_title_says_what_the_controls_are_without(results):
+    assert what_mattered(results) == "Did the place matter"
+    settings = {"streams.unlabelled.read": "labelled"}
+    variants = results.recipe.study.variants
+    both = variants | {"blob": settings}
+    for changed_to, title in (
+        (both, "What the controls say"),
+        (both | {"shuffled": settings}, "Did the unlabelled cases matter"),
+    ):
+        study = results.recipe.study.model_copy(update={"variants": changed_to})
+        found = replace(results, recipe=results.recipe.model_copy(update={"study": study}))
+        assert what_mattered(found) == title
+        assert "the unlabelled cases" in said(controls(found))
 
 
 def test_the_difference_of_a_control_is_that_of_the_means(results):

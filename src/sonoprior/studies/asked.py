@@ -17,15 +17,25 @@ from .results import StudyResults
 Blocks = list[Block]
 
 
+def what_mattered(results: StudyResults) -> str:
+    """The title of the controls: what they say of the thing that they are without."""
+    kinds = {_kind(results, name) for name in results.recipe.study.controls}
+    titles = {
+        frozenset([_PLACE]): "Did the place matter",
+        frozenset([_CASES]): "Did the unlabelled cases matter",
+    }
+    return titles.get(frozenset(kinds), "What the controls say")
+
+
 def controls(results: StudyResults) -> Blocks:
-    """Did the place matter: each controlled variant against its control, in words."""
+    """Each controlled variant against its control, in words."""
     if not results.recipe.study.controls:
         return []
     claims, measure = results.control_claims, results.primary
     about = Paragraph(
         "A control is trained like the variant that it controls, but guided by maps that say nothing of their"
-        " image, or otherwise without what is thought to help. If the place helps, the variant is better than"
-        " its control; if any constraint of that kind would do, it is not."
+        " image, or otherwise without what is thought to help. If that helps, the variant is better than its"
+        " control; if anything else of that kind would do, it is not."
     )
     waiting = [Note(text, "warning") for text in _without_runs(results)]
     if not claims:
@@ -73,10 +83,28 @@ _OF_ANOTHER_KIND = {
 }
 
 
+_OF_UNLABELLED_CASES = {
+    "worse": "The control was worth more: the unlabelled cases did not help, they did harm.",
+    "better": "The unlabelled cases mattered: the same with labelled ones alone was worth less.",
+    "here": "In these networks the unlabelled cases mattered; that they would in others is not shown.",
+    "open": "That the unlabelled cases mattered is not shown: views of the labelled ones may do as much.",
+}
+_PLACE, _CASES, _OTHER = "place", "cases", "other"
+_SAID = {_PLACE: _OF_THE_PLACE, _CASES: _OF_UNLABELLED_CASES, _OTHER: _OF_ANOTHER_KIND}
+
+
+def _kind(results: StudyResults, control: str) -> str:
+    """What a control is without: the place of its priors, the unlabelled cases of its stream, or else."""
+    settings = results.recipe.study.variants[control]
+    if "data.priors.control" in settings:
+        return _PLACE
+    reads = [value for key, value in settings.items() if key.startswith("streams.") and key.endswith(".read")]
+    return _CASES if "labelled" in reads else _OTHER
+
+
 def _meaning(claim: Claim, results: StudyResults) -> str:
-    """What the difference says, of the place where the control differs in its priors."""
-    of_place = "data.priors.control" in results.recipe.study.variants[claim.reference]
-    said = _OF_THE_PLACE if of_place else _OF_ANOTHER_KIND
+    """What the difference says of the thing that the control is without."""
+    said = _SAID[_kind(results, claim.reference)]
     better = (claim.difference.interval.value > 0) == results.primary.higher_is_better
     if not claim.covers_patients:
         return said["open"]

@@ -13,6 +13,12 @@ from .measures import Measure
 from .results import StudyResults
 
 
+_CONTROLLED = (
+    "The controls of this study say what of this is owed to what the line is named for: as much as a control does"
+    " without it is not."
+)
+
+
 def labels_saved(results: StudyResults) -> list[Block]:
     """With it so many labels do what more do without; nothing where the study does not ask."""
     curve = results.recipe.study.curve
@@ -23,8 +29,10 @@ def labels_saved(results: StudyResults) -> list[Block]:
         names = " and ".join([curve.labels_saved.without, *curve.labels_saved.using])
         return [Note(f"Not read off yet, for want of runs of {names} on the same fold and seed.", "warning")]
     said = [one for line in curve.labels_saved.using for one in _said_first(found.of(line))]
+    doubt = [Note(_CONTROLLED, "warning")] if results.recipe.study.controls else []
     return [
         *(Note(sentence(one), tone(one)) for one in said),
+        *doubt,
         Paragraph(_how_read(found, results.primary)),
         *_figure(found, results.primary),
         _table(found, results.primary),

@@ -115,7 +115,7 @@ def report_of_study(
     parts = [
         Part("The question", sections.the_question(results)),
         Part("The answer", sections.the_answer(results)),
-        Part("Did the place matter", asked.controls(results)),
+        Part(asked.what_mattered(results), asked.controls(results)),
         Part("How many labels it saves", labels_saved(results)),
         Part(f"How it spreads over {asks.spread.axis}" if asks.spread else "", spread(results)),
         Part(f"The curve: {curve.axis}" if curve else "", asked.curve(results)),
