@@ -129,10 +129,15 @@ def test_a_set_of_its_own_that_shares_an_exam_with_the_test_part_is_refused_by_n
     check_streams(shared, case_set, parts)
 
 
-def test_a_stream_without_a_batch_of_cases_is_refused(case_set):
+def test_a_stream_of_fewer_cases_than_a_batch_gives_all_of_them_and_one_case_is_refused(case_set, cache):
     recipe = recipe_with(streams={"unlabelled": {"batch_size": 4096}})
-    with pytest.raises(DataError, match=r"must hold at least 4096 cases.*batch_size"):
-        check_streams(recipe, case_set, parts_of(recipe, case_set))
+    parts = parts_of(recipe, case_set)
+    training, _ = assemble(recipe, cache, parts, 0, CPU)
+    (views,) = training.streams["unlabelled"].epoch(0)
+    assert sorted(views["weak"]["index"].tolist()) == sorted([*parts["train"], *parts[UNLABELLED]])
+    one = {**parts, "train": parts["train"][:1], UNLABELLED: parts[UNLABELLED][:0]}
+    with pytest.raises(DataError, match=r"must hold at least 2 cases.*but holds 1"):
+        check_streams(recipe, case_set, one)
 
 
 def test_an_objective_whose_views_the_stream_does_not_have_is_refused(case_set, cache):

@@ -12,10 +12,9 @@ from .labels_saved import LabelCurves, Saved
 from .measures import Measure
 from .results import StudyResults
 
-
 _CONTROLLED = (
-    "The controls of this study say what of this is owed to what the line is named for: as much as a control does"
-    " without it is not."
+    "The controls say how much of this is owed to what the line is named for: not what a control reaches"
+    " without it."
 )
 
 

@@ -22,7 +22,7 @@ class StreamSettings(RecipePart):
         views: how many views of each case there are and how they are augmented: "plain" (one, as it is),
             "weak-strong", or "two" (first and second, both strong).
         augment: view to its settings, where they are not those of the policy.
-        batch_size: cases in a batch.
+        batch_size: cases in a batch; all of them where there are fewer.
         sampling: "shuffle", or "exams": batches of `batch_size` / `frames_per_exam` exams, so that nearly all
             views of an exam are in a batch (paper 002, section 3.2).
         frames_per_exam: of each exam in a batch, for "exams".

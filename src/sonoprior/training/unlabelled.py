@@ -27,6 +27,7 @@ from .task import Task
 
 Positions = NDArray[np.int64]
 _NONE = np.empty(0, np.int64)
+_FEWEST = 2
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def stream_cases(
         folder: where the pixels of other case sets are kept.
 
     Raises:
-        DataError: if a stream holds no batch of cases, or shares an exam or patient with those measured.
+        DataError: if a stream holds too few cases, or shares an exam or patient with those measured.
     """
     check_streams(recipe, cache.case_set, parts)
     return {
@@ -78,8 +79,8 @@ def check_streams(recipe: Recipe, case_set: CaseSet, parts: Parts) -> None:
         parts: of the run.
 
     Raises:
-        DataError: naming the exams or patients that are measured too, or the number of cases that a batch
-            misses.
+        DataError: naming the exams or patients that are measured too, or the number of cases if there are
+            too few.
     """
     for name in _besides(recipe):
         settings = recipe.streams[name]
@@ -89,10 +90,10 @@ def check_streams(recipe: Recipe, case_set: CaseSet, parts: Parts) -> None:
             other = CaseSet.open(settings.cases)
             check_apart(f"streams.{name}.cases ({other.root})", other, case_set, parts)
             read = _read(recipe, settings, other, np.arange(len(other)))
-        if len(read) < settings.batch_size:
+        if len(read) < _FEWEST:
             raise DataError(
-                f"streams.{name} must hold at least {settings.batch_size} cases, a batch of it, but holds"
-                f" {len(read)}; set streams.{name}.batch_size."
+                f"streams.{name} must hold at least {_FEWEST} cases, because batch normalisation has no"
+                f" statistics of fewer, but holds {len(read)}."
             )
 
 
@@ -168,6 +169,8 @@ def unlabelled_stream(
 ) -> ViewLoader:
     """The batches of a stream: its views, each case with the label that may be learnt from, or -1.
 
+    A stream of fewer cases than a batch gives all of them in each.
+
     Args:
         settings: of the stream.
         name: of the stream.
@@ -183,7 +186,7 @@ def unlabelled_stream(
     loader = Loader(
         cases.cache,
         cases.positions,
-        batch_size=settings.batch_size,
+        batch_size=settings.batch_size if exams else min(settings.batch_size, len(cases.positions)),
         sampling=ExamBatches(exam_numbers(cases.cache.case_set), settings.frames_per_exam)
         if exams
         else "shuffle",

@@ -45,7 +45,7 @@ def test_the_first_is_plain_and_the_draws_differ_and_repeat(sides):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--augment", "stronk"), "--augment must be one of weak, strong, busi-pga"),
+        (("--augment", "stronk"), "--augment must be one of weak, strong, abdomen-clustering"),
         (("--augment", "weak", "--columns", 1), "--columns must be at least 2, but got 1"),
         (("--augment", "weak", "--cases", 0), "--cases must be at least 1, but got 0"),
         (("--augment", "weak", "--level", "sid"), "Did you mean 'side'"),
