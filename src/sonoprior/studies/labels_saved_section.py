@@ -90,7 +90,7 @@ def _figure(found: LabelCurves, measure: Measure) -> list[Block]:
     scale = 100 if measure.percent else 1
     lines = {
         name: plots.Places(
-            [place.labels for place in places],
+            [round(place.labels) for place in places],
             *zip(*(tuple(scale * value for value in place.reached) for place in places), strict=True),
         )
         for name, places in found.lines.items()
