@@ -262,3 +262,19 @@ def test_a_run_of_two_streams_that_was_stopped_ends_as_one_that_was_not(case_set
         [row.split(",")[2:] for row in (run / "log.csv").read_text().splitlines()] for run in (whole, cut)
     ]
     assert without_time[0] == without_time[1]
+
+
+def test_running_statistics_are_those_of_the_labelled_stream_alone(case_set, cache):
+    recipe = recipe_with()
+    parts = parts_of(recipe, case_set)
+    both, _ = assemble(recipe, cache, parts, 0, CPU)
+    alone, _ = assemble(
+        recipe_with(objectives={"pseudo-labels": {"type": "fixmatch", "weight": 0}}), cache, parts, 0, CPU
+    )
+    batches = {name: next(iter(stream.epoch(0))) for name, stream in both.streams.items()}
+    both.experiment.train()(batches)
+    alone.experiment.train()({"labelled": batches["labelled"]})
+    first, second = both.network.state_dict(), alone.network.state_dict()
+    running = [name for name in first if "running" in name]
+    assert running
+    assert all(torch.equal(first[name], second[name]) for name in running)

@@ -3,12 +3,13 @@
 Attributions are gradients and are taken inside `forward`, so that a distributed wrapper sees them.
 """
 
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 from sonoprior.attribution.guided import guided_pass
 from sonoprior.core.errors import RecipeError
@@ -66,13 +67,18 @@ class Experiment(nn.Module):
     def forward(self, batches: Mapping[str, Records]) -> Outcome:
         """One forward pass a stream and view, and every objective on its stream.
 
+        The running statistics of batch normalisation follow the first stream alone: those of other cases, in
+        strong views, are not what labelled images are normalised with here, nor what is measured later.
+
         Args:
-            batches: stream to its views to their batches; an objective of one view reads the first.
+            batches: stream to its views to their batches; an objective of one view reads the first. The
+                labelled stream comes first.
         """
-        outputs = {
-            stream: {view: self._run(stream, view, batch) for view, batch in views.items()}
-            for stream, views in batches.items()
-        }
+        first = next(iter(batches))
+        outputs: dict[str, dict[str, Output]] = {}
+        for stream, views in batches.items():
+            with nullcontext() if stream == first else running_statistics_kept(self.network):
+                outputs[stream] = {view: self._run(stream, view, batch) for view, batch in views.items()}
         terms = {
             name: _term(objective, outputs, batches)  # pyright: ignore[reportArgumentType]
             for name, objective in self.objectives.items()
@@ -96,6 +102,20 @@ class Experiment(nn.Module):
             self.network, guidance.tap, images, guidance.batch_norm, guidance.closed_head
         )
         return Output(outputs, guided, self.heads)
+
+
+@contextmanager
+def running_statistics_kept(network: nn.Module) -> Generator[None, None, None]:
+    """Batch normalisation by the batch, as in training, without remembering it."""
+    layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
 
 
 def _term(objective: AnyObjective, outputs: Mapping[str, Views], batches: Mapping[str, Records]) -> Term:
