@@ -38,7 +38,7 @@ from .recipe_file import pretraining_recipe
 from .schedule import PolynomialDecay
 from .streams import OneView, Stream
 from .task import Task, task_of
-from .unlabelled import check_views, stream_cases, tells_sides, unlabelled_stream
+from .unlabelled import StreamCases, check_views, stream_cases, tells_sides, unlabelled_stream
 from .validation import Validation
 
 
@@ -126,13 +126,7 @@ def assemble(
     # With the channels last a step of a small network takes three quarters of the time on a processor.
     experiment = Experiment(network, objectives, task.heads).to(device)
     experiment = experiment.to(memory_format=torch.channels_last)
-    same_sides = tells_sides(cache.case_set, task)
-    streams: dict[str, Stream] = {
-        name: OneView(_training_loader(recipe, cache, train, task, seed, device))
-        if name == LABELLED
-        else unlabelled_stream(recipe.streams[name], name, cases[name], same_sides, seed, device)
-        for name in recipe.streams_read
-    }
+    streams = _streams(recipe, cache, cases, train, task, seed, device)
     check_views(recipe, objectives)
     training = Training(
         network=network,
@@ -242,6 +236,25 @@ def _context(
 def _class_counts(task: Task, train: NDArray[np.int64]) -> torch.Tensor:
     labels = task.labels[task.level][train]
     return torch.from_numpy(np.bincount(labels[labels >= 0], minlength=task.sizes[task.level]))
+
+
+def _streams(
+    recipe: Recipe,
+    cache: Cache,
+    cases: Mapping[str, StreamCases],
+    train: NDArray[np.int64],
+    task: Task,
+    seed: int,
+    device: torch.device,
+) -> dict[str, Stream]:
+    """What the objectives read, the labelled stream first."""
+    same_sides = tells_sides(cache.case_set, task)
+    return {
+        name: OneView(_training_loader(recipe, cache, train, task, seed, device))
+        if name == LABELLED
+        else unlabelled_stream(recipe.streams[name], name, cases[name], same_sides, seed, device)
+        for name in recipe.streams_read
+    }
 
 
 def _training_loader(
