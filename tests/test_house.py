@@ -27,6 +27,7 @@ LIGHT = [
     "import sonoprior.attribution",
     "import sonoprior.objectives, sonoprior.objectives.settings",
     "import sonoprior.training.recipe",
+    "import sonoprior.bundle.folder, sonoprior.bundle.decider",
     "from sonoprior.cases.phantom import make_phantom",
     EVERY_COMMAND,
 ]

@@ -16,11 +16,11 @@ from sklearn.metrics import (
 )
 
 import sonoprior
+from sonoprior.bundle.decider import Decider
 from sonoprior.cases import CaseSet
 from sonoprior.cases.combinations import members_named
 from sonoprior.core.errors import DataError, FolderError, RecipeError
 from sonoprior.metrics.thresholds import best_thresholds
-from sonoprior.training.decider import Decider
 from sonoprior.training.machine import choose_device
 from sonoprior.training.recipe_file import load_recipe
 from sonoprior.training.run import Computing, plan_run, train_run

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sonoprior.attribution.gradients import Target
 from sonoprior.attribution.maps import attribution_maps
+from sonoprior.bundle.decider import Decider
 from sonoprior.cases.combinations import members_named
 from sonoprior.cases.loading.batch import Batch
 from sonoprior.cases.loading.cache import Cache
@@ -26,7 +27,6 @@ from sonoprior.models.taps import Tap, inference
 from sonoprior.objectives.privileged_attribution import to_resolution
 from sonoprior.objectives.settings import AttributionSettings
 
-from .decider import Decider
 from .hierarchy_settings import RetrievalSettings
 from .parts import Parts
 from .retrieval_evaluation import Known, Part, retrieval_metrics, retrieval_table

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from sonoprior.attribution.integrated import integrated_gradients
 from sonoprior.attribution.maps import attribution_maps
+from sonoprior.bundle.decider import Decider
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.cases.images import read_grey
 from sonoprior.cases.loading.cache import Cache
@@ -29,7 +30,6 @@ from sonoprior.models.network import build_network
 from sonoprior.models.taps import inference
 
 from .assemble import attribution_settings, available_priors
-from .decider import Decider
 from .evaluation import Evaluation, Model, decides, evaluate, probabilities_of
 from .image_files import find_images
 from .machine import choose_device

@@ -1,0 +1,130 @@
+"""What a case base needs of whatever keeps it. Nothing above knows which store it is."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .record import Record
+
+Floats = NDArray[np.float32]
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Space:
+    """The embeddings of all cases by one bundle.
+
+    Attributes:
+        id: the `Manifest.space` of the bundle.
+        dimension: D.
+    """
+
+    id: str
+    dimension: int
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """All cases of the space in use, by row.
+
+    Attributes:
+        ids: (n,) the number of each case in the store, ascending.
+        matrix: (n, D) of length 1, C-contiguous.
+        groups: (n,) numbers that agree where two cases are of one group.
+        exams: (n,) the same of exams; -1 where unknown.
+        version: of the store when they were read.
+    """
+
+    ids: Places
+    matrix: Floats
+    groups: Places
+    exams: Places
+    version: int
+
+
+class Store(Protocol):
+    """Cases, their embeddings by space, and the bundle in use.
+
+    Every method that changes something does so as a whole or not at all, and a reader never waits for it.
+    Damage is found when it is read, and raised as a `FolderError` that names the file and the case.
+    """
+
+    def space(self) -> Space:
+        """The space in use."""
+        ...
+
+    def version(self) -> int:
+        """A number that changes whenever anybody has changed anything."""
+        ...
+
+    def __len__(self) -> int:
+        """How many cases there are."""
+        ...
+
+    def vectors(self) -> Vectors:
+        """All cases of the space in use."""
+        ...
+
+    def records(self, ids: Sequence[int]) -> list[Record]:
+        """Cases by number, in this order."""
+        ...
+
+    def ids(self, keys: Sequence[str]) -> list[int]:
+        """The numbers of cases by key.
+
+        Raises:
+            DataError: naming the first key that is unknown.
+        """
+        ...
+
+    def where(self, facts: Mapping[str, Sequence[str]]) -> Places:
+        """The numbers, ascending, of the cases that have for each named fact one of the texts.
+
+        Raises:
+            DataError: if no case has a fact of such a name; it offers the nearest.
+        """
+        ...
+
+    def facts(self) -> dict[str, dict[str, int]]:
+        """Every name of a fact with each text and how many cases have it, the most frequent first."""
+        ...
+
+    def adding(self) -> AbstractContextManager["Adding"]:
+        """Cases to be added: all of them when the block ends well, and none otherwise."""
+        ...
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Remove cases with all that belongs to them."""
+        ...
+
+    def reembedding(self, space: Space) -> AbstractContextManager["Reembedding"]:
+        """A new space beside the old one, which takes its place when the block ends well."""
+        ...
+
+
+class Adding(Protocol):
+    """What is being added."""
+
+    def put(self, records: Iterable[Record], embeddings: Floats) -> None:
+        """Some more cases with their embeddings (n, D).
+
+        Raises:
+            DataError: if a key is in the base already, or the embeddings have another length.
+        """
+        ...
+
+
+class Reembedding(Protocol):
+    """A space that is being built."""
+
+    def missing(self, most: int) -> list[int]:
+        """Numbers of cases that have no embedding in the new space yet; none when it is whole."""
+        ...
+
+    def put(self, ids: Sequence[int], embeddings: Floats) -> None:
+        """The embeddings (n, D) of these cases."""
+        ...
