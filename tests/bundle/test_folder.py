@@ -89,14 +89,14 @@ def test_a_bundle_that_names_nothing_names_nothing(folder):
 def test_a_missing_file_is_named(folder):
     seal(folder, SAID)
     (folder / "network.onnx").unlink()
-    with pytest.raises(FolderError, match="network.onnx is missing"):
+    with pytest.raises(FolderError, match=r"network\.onnx is missing"):
         open_bundle(folder)
 
 
 def test_a_damaged_file_is_named(folder):
     seal(folder, SAID)
     (folder / "network.onnx").write_bytes(b"a networj")
-    with pytest.raises(FolderError, match="network.onnx is damaged"):
+    with pytest.raises(FolderError, match=r"network\.onnx is damaged"):
         open_bundle(folder)
 
 
@@ -104,7 +104,7 @@ def test_a_newer_bundle_is_refused_with_what_to_do(folder):
     seal(folder, SAID)
     stamped = json.loads((folder / STAMP).read_text()) | {"format": 2}
     (folder / STAMP).write_text(json.dumps(stamped))
-    with pytest.raises(FolderError, match="bundle has format 2.*install a newer sonoprior"):
+    with pytest.raises(FolderError, match=r"bundle has format 2.*install a newer sonoprior"):
         open_bundle(folder)
 
 
