@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,8 @@ class Record:
             "label.<level>", "terms" (codes as the case set writes them), "extra.<name>", ...; only what is
             known.
         caption: what was written of it; empty where nothing was.
-        source: where it came from: "root" and "image" (paths), "licence" and "source" of the set, "added".
+        source: where it came from: "root" and "image" (paths), "licence" and "source" of the set, "added",
+            and "pixels", as `pixels_of` tells the image from every other.
         thumbnail: a small JPEG.
     """
 
@@ -32,3 +37,8 @@ class Record:
     def fact(self, name: str) -> str | None:
         """The first text of a fact; None where it is not known."""
         return next(iter(self.facts.get(name, ())), None)
+
+
+def pixels_of(frame: NDArray[np.uint8]) -> str:
+    """What tells the pixels (H, W) of a frame from any others, whatever file they stand in."""
+    return sha256(f"{frame.shape}".encode() + np.ascontiguousarray(frame).tobytes()).hexdigest()
