@@ -43,6 +43,7 @@ COMMANDS = (
     (app, "predict", "predict:predict", "Label images with a run."),
     (app, "explain", "explain:explain", "Draw where a run looks in images."),
     (app, "similar", "similar:similar", "Find the known cases that lie nearest to images."),
+    (app, "export", "export:export", "Write the bundle of a run: what answers frames without torch."),
     (app, "compare", "compare:compare", "Compare two runs on the cases they share."),
     (app, "doctor", "doctor:doctor", "Say what is installed and what is used."),
 )
@@ -54,7 +55,17 @@ INTERRUPTED = 130
 
 
 # The packages of the extra `train`; whatever else is missing is a fault of the installation.
-_BROUGHT_BY_TRAIN = {"filelock", "safetensors", "tensorboard", "timm", "torch", "torchvision"}
+_BROUGHT_BY_TRAIN = {
+    "filelock",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "safetensors",
+    "tensorboard",
+    "timm",
+    "torch",
+    "torchvision",
+}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -23,6 +23,7 @@ from .assemble import assemble, attribution_settings, check_guided, preflight, u
 from .checkpoint import Checkpoint, write_tensors
 from .evaluation import Asked, Evaluation, Model, evaluate
 from .knowledge import said
+from .language import class_text
 from .log import Log
 from .loop import Fit
 from .machine import computing, environment, share_of_cores
@@ -37,11 +38,13 @@ from .recipe import Recipe, differing_keys
 from .recipe_file import load_recipe, pretraining_recipe, write_recipe
 from .retrieval_evaluation import Known, of_term_sets
 from .task import Task, level_of, task_of
+from .text_side import keep_texts
 from .unlabelled import check_streams
 
 KIND, FORMAT = "run", 1
 CHECKPOINT, WEIGHTS, METRICS = "checkpoint.safetensors", "weights.safetensors", "metrics.json"
 EMBEDDINGS, LANGUAGE = "embeddings.safetensors", "language.safetensors"
+ENVIRONMENT, CASE_SET = "environment.json", "case_set"
 AfterEpoch = Callable[[Fit], None]
 
 
@@ -140,7 +143,7 @@ def train_run(
     if is_finished(out):
         return out
     started = _pretrained(plan, out, on, after_epoch)
-    threads = read_json(out / "environment.json")["threads"]
+    threads = read_json(out / ENVIRONMENT)["threads"]
     with computing(threads, derived_seed(plan.seed, "run")):
         _train_and_measure(plan, out, on, started, after_epoch)
     return out
@@ -166,9 +169,14 @@ def start_folder(plan: Plan, out: Path, on: Computing) -> None:
     with whole_folder(out) as building:
         write_recipe(building / "recipe.yaml", plan.recipe)
         write_parts(building / "split.csv", plan.case_set, plan.parts)
-        write_json(building / "environment.json", environment(on.device, threads, on.workers))
+        write_json(building / ENVIRONMENT, _environment(plan, threads, on))
         write_json(building / "run.json", _identity(plan, level))
         stamp(building, KIND, FORMAT)
+
+
+def _environment(plan: Plan, threads: int, on: Computing) -> dict[str, Any]:
+    """What it ran on and where its cases lay; neither is part of what the run is."""
+    return environment(on.device, threads, on.workers) | {CASE_SET: str(plan.case_set.root.resolve())}
 
 
 def _identity(plan: Plan, level: str) -> dict[str, Any]:
@@ -251,6 +259,7 @@ def _train_and_measure(
     training, tap = assemble(begun, cache, plan.parts, plan.seed, on.device, groups=plan.groups, texts=texts)
     fit = _fit(Fit(training, before=epochs_before(recipe)), out, after_epoch)
     training.network.load_state_dict(fit.best)
+    _keep_texts(out, recipe, fit)
     model = Model(
         network=training.network,
         tap=tap,
@@ -293,6 +302,15 @@ def _fit(fit: Fit, out: Path, after_epoch: AfterEpoch | None) -> Fit:
         log.close()
     write_tensors(out / WEIGHTS, fit.best)
     return fit
+
+
+def _keep_texts(out: Path, recipe: Recipe, fit: Fit) -> None:
+    """Write what brings texts to the images; an older version that began the run may have kept none."""
+    space, hierarchy = fit.training.texts, fit.training.validation.task.hierarchy
+    if space is None or hierarchy is None or not fit.best_texts:
+        return
+    captions = class_text(recipe.language, hierarchy.levels)[space.level]
+    keep_texts(out, space, fit.best_texts, captions, recipe.language.encoder)
 
 
 def asked_of(

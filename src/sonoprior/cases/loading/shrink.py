@@ -28,7 +28,11 @@ def shrink(pictures: Tensor, size: int) -> Tensor:
     A pixel that straddles a border counts for both sides by its share, which `interpolate(mode="area")`
     does not do.
     """
-    weights = area_weights(pictures.shape[-1], size).to(pictures.device)
+    return averaged(pictures, area_weights(pictures.shape[-1], size).to(pictures.device))
+
+
+def averaged(pictures: Tensor, weights: Tensor) -> Tensor:
+    """The same with the `area_weights` (size, S) at hand."""
     return (weights @ unit(pictures) @ weights.T).clamp_(max=1)  # against rounding
 
 
