@@ -14,7 +14,7 @@ from sonoprior.training.streams import rounds
 
 def fit_of(**settings) -> Fit:
     network = nn.Linear(1, 1)
-    return Fit(SimpleNamespace(network=network, settings=TrainingSettings(**settings)))
+    return Fit(SimpleNamespace(network=network, texts=None, settings=TrainingSettings(**settings)))
 
 
 def seen(fit: Fit, values: list[float]) -> tuple[int, float]:

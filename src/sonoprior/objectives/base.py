@@ -78,6 +78,19 @@ class Guidance:
     closed_head: str | None
 
 
+@dataclass(frozen=True)
+class TextSpace:
+    """What brings texts into the space of the images' embeddings.
+
+    Attributes:
+        level: whose embedding is compared with the texts.
+        tower: from class numbers (T,) to embeddings (T, D) of what is said of them; see `text_towers`.
+    """
+
+    level: str
+    tower: nn.Module
+
+
 class Knowledge(Protocol):
     """What is known beside the images: the hierarchy of the classes, what is said of them, what is shown."""
 
@@ -188,10 +201,12 @@ class Objective(nn.Module, ABC):
     Attributes:
         stream: which stream of batches it reads.
         guidance: the guided pass it needs, or None.
+        text_space: what it learns to bring texts to the images with, or None.
     """
 
     stream: str = "labelled"
     guidance: Guidance | None = None
+    text_space: TextSpace | None = None
 
     @abstractmethod
     def forward(self, output: Output, batch: Record) -> Term:

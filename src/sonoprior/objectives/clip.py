@@ -16,7 +16,7 @@ from torch.nn import functional
 from sonoprior.core.checks import one_of
 from sonoprior.core.errors import RecipeError
 
-from .base import Context, Objective, Output, Record, Term
+from .base import Context, Objective, Output, Record, Term, TextSpace
 from .embedding_settings import ClipSettings
 from .terms import combined, no_term
 from .tuple_losses import Triplet, over_items
@@ -92,6 +92,7 @@ class ClipObjective(Objective):
         knowledge = context.known("clip")
         one_of("the level of clip", self.level, knowledge.classes, RecipeError)
         self.texts = knowledge.texts(self.level, dimension, trained=settings.text == "trained")
+        self.text_space = TextSpace(self.level, self.texts)
         self.loss = Clip(settings)
 
     def forward(self, output: Output, batch: Record) -> Term:

@@ -38,6 +38,7 @@ from .recipe_file import pretraining_recipe
 from .schedule import PolynomialDecay
 from .streams import OneView, Stream
 from .task import Task, task_of
+from .text_side import text_space
 from .unlabelled import StreamCases, check_views, stream_cases, tells_sides, unlabelled_stream
 from .validation import Validation
 
@@ -143,6 +144,7 @@ def assemble(
         settings=recipe.training,
         seed=seed,
         device=device,
+        texts=text_space(objectives, task.heads, recipe.language),
     )
     return training, tap
 

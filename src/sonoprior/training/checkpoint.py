@@ -20,6 +20,7 @@ from sonoprior.core.folder import refuse_newer, whole_file
 
 FORMAT = 1
 State = dict[str, Tensor]
+_PARTS = ("weights", "best", "optimiser", "texts")
 
 
 @dataclass
@@ -41,18 +42,27 @@ class Progress:
 
 @dataclass
 class Checkpoint:
-    """Progress with the tensors of the same moment: weights, best weights, optimiser state."""
+    """Progress with the tensors of the same moment: weights, best weights, optimiser state.
+
+    Attributes:
+        progress: how far the run is.
+        weights: of the experiment.
+        best: of the network, in the epoch that is kept so far.
+        optimiser: see `optimiser_state`.
+        texts: of the text side, in that epoch; empty without one.
+    """
 
     progress: Progress
     weights: State
     best: State
     optimiser: State
+    texts: State = field(default_factory=dict[str, Tensor])
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
         tensors = {
             f"{part}/{name}": tensor.detach().cpu().contiguous()
-            for part in ("weights", "best", "optimiser")
+            for part in _PARTS
             for name, tensor in getattr(self, part).items()
         }
         header = {"format": FORMAT, "progress": asdict(self.progress), "checks": checks(tensors)}
@@ -69,7 +79,7 @@ class Checkpoint:
         refuse_newer(path, "checkpoint", header.get("format"), FORMAT)
         if header["checks"] != checks(tensors):
             raise _damaged(path, "its tensors differ from what was written")
-        parts: dict[str, State] = {"weights": {}, "best": {}, "optimiser": {}}
+        parts: dict[str, State] = {part: {} for part in _PARTS}
         for key, tensor in tensors.items():
             part, _, name = key.partition("/")
             parts[part][name] = tensor

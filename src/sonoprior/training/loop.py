@@ -13,6 +13,7 @@ from sonoprior.core.errors import RecipeError
 from sonoprior.core.randomness import derived_seed
 from sonoprior.metrics.catalogue import metric_named
 from sonoprior.models.network import Network
+from sonoprior.objectives.base import TextSpace
 
 from .checkpoint import Checkpoint, Progress, State, copied, optimiser_state, restore_optimiser
 from .experiment import Experiment, Outcome
@@ -36,6 +37,7 @@ class Training:
         settings: of the recipe.
         seed: every draw of the run is derived from it.
         device: where the experiment is.
+        texts: what brings texts to the images, kept as the network is; None without.
     """
 
     network: Network
@@ -47,6 +49,7 @@ class Training:
     settings: TrainingSettings
     seed: int
     device: torch.device
+    texts: TextSpace | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -62,12 +65,14 @@ class Fit:
         training: what it trains with.
         progress: how far it is.
         best: the weights that are kept so far.
+        best_texts: those of the text side in the same epoch; empty without one.
         before: epochs of the run that it begins with, for a progress bar over both.
     """
 
     training: Training
     progress: Progress = field(default_factory=Progress)
     best: State = field(default_factory=dict[str, torch.Tensor])
+    best_texts: State = field(default_factory=dict[str, torch.Tensor])
     before: int = 0
 
     @property
@@ -113,18 +118,20 @@ class Fit:
         last = settings.keep == "last"
         if not self.best or last or sign * value > sign * before or (isnan(before) and not isnan(value)):
             self.best = copied(self.training.network)
+            self.best_texts = copied(self.training.texts.tower) if self.training.texts else {}
             self.progress.best_epoch, self.progress.best_value = epoch, value
 
     def checkpoint(self) -> Checkpoint:
         """Everything that a resumed run needs to go on as if it had never stopped."""
-        weights = self.training.experiment.state_dict()
-        return Checkpoint(self.progress, weights, self.best, optimiser_state(self.training.optimiser))
+        weights, optimiser = self.training.experiment.state_dict(), optimiser_state(self.training.optimiser)
+        return Checkpoint(self.progress, weights, self.best, optimiser, self.best_texts)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint."""
         self.training.experiment.load_state_dict(checkpoint.weights)
         restore_optimiser(self.training.optimiser, checkpoint.optimiser)
         self.progress, self.best = checkpoint.progress, checkpoint.best
+        self.best_texts = checkpoint.texts
 
 
 def train_epoch(training: Training, epoch: int) -> Row:
