@@ -28,6 +28,7 @@ from sonoprior.core.folder import whole_file
 from .recipe import DataSettings, SplitSettings
 
 PARTS = ("train", "validation", "test")
+CALIBRATION = "calibration"
 UNLABELLED = "unlabelled"
 Positions = NDArray[np.int64]
 Parts = Mapping[str, Positions]
