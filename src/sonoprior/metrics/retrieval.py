@@ -6,7 +6,7 @@ because its class has no other case outside the query's own groups, is NaN: left
 The only case of a class is such a query.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ Array = NDArray[Any]
 RECALLS = (1, 2, 4, 8, 10)
 R_PRECISION = "r_precision"
 MAP_AT_R = "map@r"
+_BEYOND_CLASSES = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,33 @@ def retrieval(
         DataError: if there is no level, a label is unknown, or shapes do not fit; and as `similarities`.
         SonopriorError: if a k is below 1.
     """
+    given = labels if gallery is None else gallery_labels or {}
+    sizes = [len(np.asarray(cases.embeddings)) for cases in (queries, gallery or queries)]
+    return retrieval_by(similarities(queries, gallery, distance), labels, given, sizes, ks)
+
+
+def retrieval_by(
+    blocks: Iterable[tuple[slice, NDArray[np.float32]]],
+    labels: Mapping[str, ArrayLike],
+    gallery_labels: Mapping[str, ArrayLike],
+    sizes: Sequence[int],
+    ks: Sequence[int] = RECALLS,
+) -> Retrieval:
+    """As `retrieval`, by similarities that are given, as those of a re-ranking.
+
+    Args:
+        blocks: some queries at a time, and their similarities (b, n); minus infinity for a pair left out.
+        labels: of the q queries, by level.
+        gallery_labels: of the n cases of the gallery, by level.
+        sizes: q and n.
+        ks: how many neighbours the recalls look at.
+    """
     for k in ks:
         at_least("k of recall@k", k, 1)
-    sizes = [len(np.asarray(cases.embeddings)) for cases in (queries, gallery or queries)]
-    levels = _levels(labels, labels if gallery is None else gallery_labels or {}, sizes)
+    levels = _levels(labels, gallery_labels, sizes)
     parts: list[dict[str, dict[str, Floats]]] = []
     first: list[Places] = []
-    for rows, block in similarities(queries, gallery, distance):
+    for rows, block in blocks:
         matches = {level: classes.match(rows) & ~np.isneginf(block) for level, classes in levels.items()}
         depth = max(*ks, *(int(match.sum(axis=1).max()) for match in matches.values()))
         index, _ = best(block, depth)
@@ -95,6 +116,22 @@ def retrieval(
         for level in levels
     }
     return Retrieval(values, np.concatenate(first))
+
+
+def each_unlike_any(
+    shared: Mapping[str, NDArray[np.int64] | Bools], after: int = 0
+) -> dict[str, NDArray[np.int64] | Bools]:
+    """Labels as given, but each unknown one, -1, is a class of its own, which nothing else is of.
+
+    Args:
+        shared: by level (n,), or (n, T) bool.
+        after: how many such classes others have taken.
+    """
+    return {name: _unlike_any(of, after) if of.ndim == 1 else of for name, of in shared.items()}
+
+
+def _unlike_any(labels: NDArray[Any], after: int) -> Places:
+    return np.where(labels < 0, _BEYOND_CLASSES + after + np.arange(len(labels)), labels).astype(np.int64)
 
 
 def measured(match: Bools, index: Places, ks: Sequence[int]) -> dict[str, Floats]:

@@ -14,7 +14,7 @@ from sonoprior.metrics.catalogue import BY_RANK, HOW_WRONG, NMI, SPEARMAN, metri
 from sonoprior.metrics.clustering import clusters
 from sonoprior.metrics.neighbours import Embedded, similarities
 from sonoprior.metrics.rank_correlation import spearman
-from sonoprior.metrics.retrieval import Retrieval, how_wrong, retrieval
+from sonoprior.metrics.retrieval import Retrieval, each_unlike_any, how_wrong, retrieval
 
 from .hierarchy_settings import RetrievalSettings
 
@@ -27,7 +27,6 @@ SetSimilarity = Callable[[Places, Places], Floats]
 
 _LABEL, _CLUSTER = "label.", "cluster."
 _MEASURES = tuple(f"{of}." for of in (*BY_RANK, HOW_WRONG, SPEARMAN))
-_BEYOND_CLASSES = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -119,8 +118,8 @@ def _table(
     queries = _embedded(part, known, settings)
     gallery = None if train is None else _embedded(train, known, settings)
     others = part.positions if train is None else train.positions
-    asked = _each_unlike_any(known.of(part.positions))
-    given = None if gallery is None else _each_unlike_any(known.of(others), after=len(part.positions))
+    asked = each_unlike_any(known.of(part.positions))
+    given = None if gallery is None else each_unlike_any(known.of(others), after=len(part.positions))
     found = retrieval(queries, asked, gallery, given)
     ids = known.ids[others]
     columns = {"case": known.ids[part.positions], "part": name, "group": known.groups[part.positions]}
@@ -133,20 +132,6 @@ def _table(
     if known.sets is not None:
         columns[f"{SPEARMAN}.{known.leaf}"] = _agreement(queries, gallery, part.positions, others, known.sets)
     return pd.DataFrame(columns)
-
-
-def _each_unlike_any(shared: Mapping[str, Shared], after: int = 0) -> dict[str, Shared]:
-    """As given, but each unknown label is a class of its own, which nothing else is of.
-
-    Args:
-        shared: by level (n,), or by kind (n, T).
-        after: how many such classes others have taken.
-    """
-    return {name: _unlike_any(of, after) if of.ndim == 1 else of for name, of in shared.items()}
-
-
-def _unlike_any(labels: Shared, after: int) -> NDArray[np.int64]:
-    return np.where(labels < 0, _BEYOND_CLASSES + after + np.arange(len(labels)), labels).astype(np.int64)
 
 
 def _embedded(part: Part, known: Known, settings: RetrievalSettings) -> Embedded:
@@ -251,5 +236,5 @@ def retrieval_scalars(
         DataError: if an embedding cannot be used.
     """
     cases = Embedded(embeddings, groups if settings.own_group == "left_out" else None)
-    found = retrieval(cases, _each_unlike_any(labels))
+    found = retrieval(cases, each_unlike_any(labels))
     return {f"{of}.{level}": value for level, means in found.means().items() for of, value in means.items()}
