@@ -42,6 +42,57 @@ def test_a_fraction_of_the_labels_leaves_the_measured_parts_as_they_are(case_set
     assert np.array_equal(half["validation"], whole["validation"])
 
 
+@pytest.mark.parametrize("protocol", ["single_split", "cross_evaluation", "fixed_test"])
+def test_a_calibration_part_comes_from_the_training_part_alone(case_set, protocol):
+    plain = planned(case_set, protocol=protocol, folds=2, validation=0.2)
+    folds = planned(case_set, protocol=protocol, folds=2, validation=0.2, calibration=0.4)
+    groups = case_set.groups()
+    for fold, before in zip(folds, plain, strict=True):
+        assert np.array_equal(fold["test"], before["test"])
+        assert np.array_equal(fold["validation"], before["validation"])
+        assert sorted([*fold["train"], *fold["calibration"]]) == before["train"].tolist()
+        assert not set(groups[fold["train"]]) & set(groups[fold["calibration"]])
+        assert set(case_set.labels()[fold["calibration"]]) == {0, 1}
+        assert len(fold["calibration"]) == pytest.approx(0.4 * len(before["train"]), abs=2)
+
+
+def test_a_split_without_a_calibration_part_is_as_it_was(case_set):
+    assert list(planned(case_set, protocol="single_split")[0]) == list(PARTS)
+
+
+def test_hidden_labels_leave_the_calibration_part_as_it_is(case_set):
+    (whole,) = planned(case_set, protocol="single_split", calibration=0.3)
+    (half,) = planned(case_set, protocol="single_split", calibration=0.3, label_fraction=0.5)
+    assert np.array_equal(half["calibration"], whole["calibration"])
+    assert set(half["train"]) < set(whole["train"])
+
+
+def test_unlabelled_cases_of_a_calibration_patient_are_not_learnt_from(tmp_path):
+    rows = [(label, None) for label in ("dark", "bright", None) for _ in range(12)]
+    case_set = small_set(tmp_path / "set", rows)
+    groups = np.array([f"p{number % 12}" for number in range(36)])
+    split = SplitSettings(protocol="single_split", calibration=0.4)
+    (fold,) = plan_parts(split, DATA, case_set, groups, streams=True)
+    calibration = set(groups[fold["calibration"]])
+    assert calibration
+    assert not calibration & set(groups[np.concatenate([fold["train"], fold["unlabelled"]])])
+
+
+def test_a_calibration_part_is_written_and_read_back(case_set, tmp_path):
+    (fold,) = planned(case_set, protocol="single_split", calibration=0.3)
+    write_parts(tmp_path / "split.csv", case_set, fold)
+    found = read_parts(tmp_path / "split.csv", case_set)
+    assert list(found) == ["train", "validation", "test", "calibration"]
+    assert all(np.array_equal(found[part], fold[part]) for part in fold)
+
+
+def test_a_class_of_one_group_cannot_be_set_aside(tmp_path):
+    rows = [("dark", None), ("bright", None)] * 2 + [("dark", None)] * 4
+    case_set = small_set(tmp_path / "set", rows)
+    with pytest.raises(DataError, match="class 'bright' cannot come into each of"):
+        planned(case_set, protocol="single_split", calibration=0.3, keep_duplicates_together=False)
+
+
 def test_a_fixed_test_part_is_the_same_in_every_fold_and_the_rest_validates_once(case_set):
     folds = planned(case_set, protocol="fixed_test", folds=3, test=0.25)
     assert len(folds) == 3

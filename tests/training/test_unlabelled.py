@@ -122,7 +122,7 @@ def test_a_set_of_its_own_that_shares_an_exam_with_the_test_part_is_refused_by_n
         table.to_parquet(path)
     shared = recipe_with(streams={"unlabelled": {"cases": str(other.root), "batch_size": 4}})
     name = tested[column].iloc[0]
-    with pytest.raises(DataError, match=rf"must hold no {column} of the validation and test.*{name}"):
+    with pytest.raises(DataError, match=rf"must hold no {column} of the parts that are measured.*{name}"):
         check_streams(shared, case_set, parts)
     table.loc[table.index[:2], column] = ["else90", "else91"]
     table.to_csv(path, index=False) if path.suffix == ".csv" else table.to_parquet(path)

@@ -205,6 +205,34 @@ def label_fraction(
     return positions[np.isin(group_of, order[:count])]
 
 
+def set_aside(
+    positions: Positions,
+    labels: Labels,
+    groups: Groups,
+    fraction: float,
+    seed: int = 0,
+    *,
+    strata: Labels | None = None,
+) -> tuple[Positions, Positions]:
+    """Divide the cases of a part in two: those that stay, and those that are set aside.
+
+    Args:
+        positions: (m,) cases of the set.
+        labels: (n,) class of each case of the set, -1 where unknown; every class comes into both.
+        groups: (n,) what each case of the set belongs to; no group is cut.
+        fraction: of the positions that is set aside, above 0 and below 1.
+        seed: of the order in which groups are dealt.
+        strata: (n,) what is spread evenly over both; the labels, if not given.
+
+    Raises:
+        DataError: if there is one class only, or a class has one group only.
+    """
+    strata = labels if strata is None else strata
+    shares, draw = [1 - fraction, fraction], generator(seed, "set aside")
+    part = _dealt(labels[positions], groups[positions], strata[positions], shares, draw)
+    return positions[part == 0], positions[part == 1]
+
+
 def merged_groups(groups: Groups, pairs: Iterable[Sequence[int]]) -> NDArray[np.str_]:
     """Join the groups of cases that are near-duplicates of each other.
 

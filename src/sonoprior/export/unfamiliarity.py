@@ -1,7 +1,7 @@
 """How far a frame lies from those that a network was trained on: "not a view I know".
 
-The Mahalanobis distance of its features to the nearest class mean, with one covariance for all classes (Lee et
-al., A simple unified framework for detecting out-of-distribution samples, NeurIPS 2018, equation
+The Mahalanobis distance of its features to the nearest class mean, with one covariance for all classes (Lee
+et al., A simple unified framework for detecting out-of-distribution samples, NeurIPS 2018, equation
 2). It is one matrix and the means, whatever the number of training frames, and stands in the exported graph.
 """
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.core.errors import FolderError
 from sonoprior.core.folder import whole_file
-from sonoprior.training.parts import PARTS, Parts, read_table
+from sonoprior.training.parts import Parts, parts_in, read_table
 
 
 def write_splits(path: Path, case_set: CaseSet, groups: NDArray[np.str_], folds: Sequence[Parts]) -> None:
@@ -37,5 +37,5 @@ def read_splits(path: Path, case_set: CaseSet) -> tuple[NDArray[np.str_], Sequen
             f"{path} was made for other cases than those of {case_set.root}; name a new folder."
         )
     folds = [table[name].to_numpy(str) for name in table.columns if name.startswith("fold")]
-    parts = [{name: np.flatnonzero(fold == name) for name in PARTS} for fold in folds]
+    parts = [{name: np.flatnonzero(fold == name) for name in parts_in(fold.tolist())} for fold in folds]
     return table["group"].to_numpy(str), parts

@@ -1,6 +1,6 @@
 """Which cases train, validate and test: the recipe's protocol applied to a case set. Free of torch."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from sonoprior.cases.splits import (
     label_fraction,
     merged_groups,
     own_parts,
+    set_aside,
     single_split,
     strata_with_marks,
 )
@@ -75,7 +76,7 @@ def plan_parts(
     """
     cases = _Cases(case_set, data, groups)
     try:
-        whole = _protocol(split, cases)
+        whole = [_with_calibration(split, cases, fold) for fold in _protocol(split, cases)]
     except RareClassError as error:
         said = error.about(f"the class '{cases.names([error.kind])}'")
         raise DataError(f"{split.protocol}: {said}") from error
@@ -115,6 +116,11 @@ def labelled_part(
     if fraction < 1:
         train = label_fraction(train, cases.labels, groups, fraction, split.seed, strata=cases.strata)
     return {**fold, "train": train} | ({UNLABELLED: np.setdiff1d(side, train)} if streams else {})
+
+
+def parts_in(names: Collection[str]) -> tuple[str, ...]:
+    """The parts of labelled cases that a split has: a calibration part only if it is among the names."""
+    return (*PARTS, CALIBRATION) if CALIBRATION in names else PARTS
 
 
 def training_side(parts: Parts) -> Positions:
@@ -185,6 +191,16 @@ def _protocol(split: SplitSettings, cases: _Cases) -> list[Parts]:
     return list(cross_evaluation(labels, groups, split.folds, split.validation, split.seed, strata=strata))
 
 
+def _with_calibration(split: SplitSettings, cases: _Cases, fold: Parts) -> Parts:
+    """A fold with the part of its training side that is kept for calibration, if the recipe asks for one."""
+    if not split.calibration:
+        return fold
+    train, calibration = set_aside(
+        fold["train"], cases.labels, cases.groups, split.calibration, split.seed, strata=cases.strata
+    )
+    return {**fold, "train": train, CALIBRATION: calibration}
+
+
 def _test_classes(split: SplitSettings, cases: _Cases) -> list[int]:
     """The numbers of the classes that an open set tests: those named, or the last half."""
     known = cases.classes
@@ -219,12 +235,12 @@ def _checked(fold: dict[str, Positions], cases: _Cases, seen: Sequence[str]) -> 
     The classes of the parts in `seen` must have been trained with.
     """
     labels = cases.labels
-    for part in PARTS:
+    for part in parts_in(fold):
         positions = fold.get(part, np.empty(0, np.int64))
         fold[part] = np.sort(positions if part == "train" else positions[labels[positions] >= 0])
         if not (labels[fold[part]] >= 0).any():
             raise DataError(f"the {part} part of the split must hold labelled cases, but it holds none.")
-    held = {part: set(labels[fold[part]]) - {-1} for part in PARTS}
+    held = {part: set(labels[fold[part]]) - {-1} for part in parts_in(fold)}
     if len(held["train"]) < 2:
         raise DataError(
             f"the train part of the split must hold at least 2 classes, but it holds {len(held['train'])}."
@@ -241,7 +257,7 @@ def _checked(fold: dict[str, Positions], cases: _Cases, seen: Sequence[str]) -> 
 def write_parts(path: Path, case_set: CaseSet, parts: Parts) -> None:
     """Write `split.csv`: the id of each case and its part."""
     ids = case_set.ids
-    rows = [(ids[at], part) for part in (*PARTS, UNLABELLED) for at in parts.get(part, ())]
+    rows = [(ids[at], part) for part in (*PARTS, CALIBRATION, UNLABELLED) for at in parts.get(part, ())]
     with whole_file(path) as temporary:
         pd.DataFrame(rows, columns=["case", "part"]).to_csv(temporary, index=False)
 
@@ -258,7 +274,7 @@ def read_parts(path: Path, case_set: CaseSet) -> dict[str, Positions]:
     unknown = [case for case in table["case"] if case not in position]
     if unknown:
         raise DataError(f"{path} names the case '{unknown[0]}', which {case_set.root} does not have.")
-    named = (*PARTS, UNLABELLED) if UNLABELLED in set(table["part"]) else PARTS
+    named = [*parts_in(table["part"].tolist()), *([UNLABELLED] if UNLABELLED in set(table["part"]) else [])]
     return {
         part: np.array([position[case] for case in table["case"][table["part"] == part]], np.int64)
         for part in named

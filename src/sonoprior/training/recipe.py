@@ -154,6 +154,9 @@ class SplitSettings(RecipePart):
             has no validation part; a fixed test part leaves one fold to validate with.
         test: fraction of all cases (single split, and a fixed test part where the case set has none), or of
             the cases in groups that hold classes of both sides (open set).
+        calibration: fraction of the training part that is set aside as the part "calibration". Nothing is
+            trained, stopped, chosen or tuned by it, so that what an exported bundle says of its confidence
+            can be fitted on it; 0 sets nothing aside.
         test_classes: those that are tested, by name (open set only); none: the last half of the level's
             classes in their order, the first half being the larger one.
         label_fraction: fraction of the training cases whose labels are used; smaller fractions are
@@ -168,6 +171,7 @@ class SplitSettings(RecipePart):
     folds: Annotated[int, Field(ge=2)] = 5
     validation: Fraction = 0.1
     test: Fraction = 0.2
+    calibration: Annotated[float, Field(ge=0, lt=1)] = 0.0
     test_classes: list[str] | None = None
     label_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     seed: Annotated[int, Field(ge=0)] = 0
@@ -420,8 +424,14 @@ class Recipe(RecipePart):
         return self.model_dump(mode="json")
 
     def decisive(self) -> dict[str, Any]:
-        """What decides a single run: the content without what only describes or compares."""
-        return self.model_dump(mode="json", exclude={"about", "study", "tune", "quick", "published"})
+        """What decides a single run: the content without what only describes or compares.
+
+        A setting that came later and is off is left out, so that what was trained before it is still known.
+        """
+        content = self.model_dump(mode="json", exclude={"about", "study", "tune", "quick", "published"})
+        if not self.split.calibration:
+            del content["split"]["calibration"]
+        return content
 
 
 def stream_of(entry: ObjectiveEntry) -> str:

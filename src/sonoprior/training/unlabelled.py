@@ -20,7 +20,7 @@ from sonoprior.core.randomness import derived_seed, generator
 from sonoprior.objectives.base import ViewsObjective
 
 from .experiment import Weighted
-from .parts import Parts, training_side
+from .parts import CALIBRATION, Parts, training_side
 from .recipe import LABELLED, Recipe
 from .stream_settings import StreamSettings
 from .task import Task
@@ -104,18 +104,18 @@ def check_apart(what: str, case_set: CaseSet, measured_set: CaseSet, parts: Part
         what: the cases, for the message.
         case_set: theirs.
         measured_set: the run's own.
-        parts: of the run; "validation" and "test" are measured.
+        parts: of the run; "validation", "test" and "calibration" are measured.
 
     Raises:
         DataError: with the names.
     """
-    measured = np.concatenate([parts.get(part, _NONE) for part in ("validation", "test")])
+    measured = np.concatenate([parts.get(part, _NONE) for part in ("validation", "test", CALIBRATION)])
     for column in ("exam", "patient"):
         theirs = {name for name in case_set.column(column) if name}
         ours = {name for name in measured_set.column(column)[measured] if name}
         if shared := sorted(theirs & ours):
             raise DataError(
-                f"{what} must hold no {column} of the validation and test parts, or what is measured would"
+                f"{what} must hold no {column} of the parts that are measured, or what is measured would"
                 f" have been seen, but it shares {len(shared)}: {listed(shared, 8)}."
             )
 
