@@ -111,7 +111,7 @@ class Confidence(_Part):
         floors: from which probability on each class is a candidate; empty where not calibrated.
         limit: the unfamiliarity up to which a frame is familiar; None where none was fitted.
         familiar_share: the share of the validation cases within it.
-        familiar_on_test: the share of the measured cases within it, every patient counting 1.
+        familiar_on_test: the share of the test cases within it, every patient counting 1.
         measured: on test; None where nothing is left to measure on.
     """
 

@@ -13,7 +13,7 @@ from sonoprior.core.errors import DataError
 from sonoprior.metrics.conformal import Floor, coverage_floors, miss_floor
 from sonoprior.metrics.temperature import fitted_temperature
 
-from .calibration_cases import CalibrationCases, Seen, calibration_cases
+from .calibration_cases import Seen, calibration_cases
 from .measured_confidence import mean_of_patients, measured, scores_of
 
 __all__ = ["FAMILIAR", "Seen", "fit_confidence"]
@@ -48,7 +48,7 @@ def fit_confidence(
         DataError: if a logit or unfamiliarity is not a number.
     """
     cases = calibration_cases(parts, seed)
-    familiar = _familiar(parts.get("validation"), cases)
+    familiar = _familiar(parts.get("validation"), parts.get("test"))
     if views is None or cases.fitted is None:
         reason = cases.on if views else "the bundle names no views"
         return Confidence.uncalibrated(views, reason).model_copy(update=familiar)
@@ -83,14 +83,13 @@ def _plain(floor: Floor) -> ClassFloor:
     return ClassFloor(floor=value, patients=floor.patients, pool=floor.pool)
 
 
-def _familiar(validation: Seen | None, cases: CalibrationCases) -> dict[str, Any]:
-    """The limit of what is familiar, and the share of the measured cases within it."""
+def _familiar(validation: Seen | None, test: Seen | None) -> dict[str, Any]:
+    """The limit of what is familiar, and the share of the test cases within it."""
     if validation is None or validation.unfamiliarity is None or not len(validation):
         return {}
     limit = float(np.quantile(_finite(validation.unfamiliarity), FAMILIAR))
     told: dict[str, Any] = {"limit": limit, "familiar_share": FAMILIAR}
-    test = cases.measured
-    if test is None or test.unfamiliarity is None:
+    if test is None or test.unfamiliarity is None or not len(test):
         return told
     within = (_finite(test.unfamiliarity) <= limit).astype(np.float64)
     return told | {"familiar_on_test": mean_of_patients(within, test.groups)}
