@@ -1,0 +1,201 @@
+"""What a base is worth as a search: every case a query, never answered by its own patient or exam."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonoprior.core.checks import at_least, listed, one_of
+from sonoprior.core.errors import DataError
+from sonoprior.core.randomness import generator
+from sonoprior.metrics.bootstrap import Mean, Pair, interval, paired_difference
+from sonoprior.metrics.catalogue import HOW_WRONG
+from sonoprior.metrics.neighbours import Embedded, similarities
+from sonoprior.metrics.retrieval import each_unlike_any, how_wrong, retrieval_by
+
+from .rerank import reranked
+from .search import over_cases
+from .store import Store, Vectors
+from .terms import LABEL, Terms
+
+if TYPE_CHECKING:
+    from .base import CaseBase
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.int64] | NDArray[np.bool_]
+Places = NDArray[np.int64]
+Numbers = Mapping[str, Mapping[str, float | None]]
+
+QUERIES = 5000
+
+
+@dataclass(frozen=True)
+class Level:
+    """The classes of the cases at one level of the labels.
+
+    Attributes:
+        name: of the level.
+        classes: the K classes that occur, by name.
+        labels: (n,) positions in them, -1 where unknown; bool (n, K) where a case may show several.
+    """
+
+    name: str
+    classes: Sequence[str]
+    labels: Labels
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which cases are labelled, (n,)."""
+        return np.asarray(self.labels >= 0 if self.labels.ndim == 1 else self.labels.any(axis=1))
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The measures of a base.
+
+    Attributes:
+        cases: how many cases it has.
+        groups: of how many patients or exams.
+        queries: how many cases were looked for.
+        levels: by level how many classes it has, the leaf first.
+        unanswerable: by level how many queries no case of another group could answer; they count nowhere.
+        measures: by measure and level ("recall@1.view"), "value", "low" and "high" of the search as it is;
+            None where a number is not defined. "how_wrong" is the distance in the ontology of the nearest
+            case's class from the query's where it is another.
+        reranked: the same of re-ranked similarities.
+        gain: of the second over the first, on the same queries.
+    """
+
+    cases: int
+    groups: int
+    queries: int
+    levels: Mapping[str, int]
+    unanswerable: Mapping[str, int]
+    measures: Numbers
+    reranked: Numbers
+    gain: Numbers
+
+
+def evaluate(
+    base: "CaseBase", levels: Sequence[str] = (), *, queries: int = QUERIES, seed: int = 0
+) -> Evaluated:
+    """Exam-safe recall, meta-recall, R-precision, MAP@R and the distance of errors, from the base itself.
+
+    Recall at a level above the leaf is the thesis's meta-recall. Intervals draw whole groups of queries anew.
+
+    Args:
+        base: the base.
+        levels: of the labels, the leaf first; none: the bundle's own, and those above it.
+        queries: at most so many cases are looked for; drawn by the seed where there are more.
+        seed: of that draw and of the bank of the re-ranking.
+
+    Raises:
+        DataError: if the base is empty, has no labels or one class, or there is no such level.
+    """
+    at_least("--queries", queries, 1, DataError)
+    vectors = base.vectors()
+    if not len(vectors.ids):
+        raise DataError(f"{base.folder} holds no case; add a case set first.")
+    terms = Terms(base.manifest, base.ontology)
+    known = _levels(base.store, vectors, levels, terms.own_levels)
+    leaf = known[0]
+    if len(leaf.classes) < 2:
+        raise DataError(
+            f"a search is measured by at least two classes, but the cases of {base.folder} have"
+            f" {listed(leaf.classes) or 'none'} at the level '{leaf.name}'."
+        )
+    rows = np.sort(generator(seed, "queries").permutation(np.flatnonzero(leaf.known))[:queries])
+    search = _Measured(vectors, known, rows, terms)
+    over_bank = over_cases(vectors, seed)
+    plain = search.numbers(_near(vectors, rows))
+    again = search.numbers((part, reranked(near, over_bank)) for part, near in _near(vectors, rows))
+    groups = vectors.groups[rows]
+    pairs = {name: [Pair(groups, (), again[name], plain[name])] for name in plain if name in again}
+    return Evaluated(
+        cases=len(vectors.ids),
+        groups=len(np.unique(vectors.groups)),
+        queries=len(rows),
+        levels={level.name: len(level.classes) for level in known},
+        unanswerable={level.name: int(np.isnan(plain[f"recall@1.{level.name}"]).sum()) for level in known},
+        measures={name: interval(Mean(), groups, values).plain() for name, values in plain.items()},
+        reranked={name: interval(Mean(), groups, values).plain() for name, values in again.items()},
+        gain={name: paired_difference(Mean(), pair).plain() for name, pair in pairs.items()},
+    )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Queries of a base, to be measured by one similarity after the other."""
+
+    vectors: Vectors
+    levels: Sequence[Level]
+    rows: Places
+    terms: Terms
+
+    def numbers(self, blocks: Iterator[tuple[slice, NDArray[np.float32]]]) -> dict[str, Floats]:
+        """By measure and level a number a query, (q,); NaN where it is not defined."""
+        labels = {level.name: level.labels for level in self.levels}
+        asked = each_unlike_any({name: of[self.rows] for name, of in labels.items()})
+        given = each_unlike_any(labels, after=len(self.rows))
+        sizes = (len(self.rows), len(self.vectors.ids))
+        found = retrieval_by(blocks, asked, given, sizes)
+        values = {f"{of}.{level}": row for level, rows in found.values.items() for of, row in rows.items()}
+        return values | self._how_wrong(found.first)
+
+    def _how_wrong(self, first: Places) -> dict[str, Floats]:
+        leaf = self.levels[0]
+        distances = self.terms.distances(leaf.name, leaf.classes) if leaf.labels.ndim == 1 else None
+        if distances is None:
+            return {}
+        told = (first >= 0) & (leaf.labels[first] >= 0)  # what is nearest may be a case without a label
+        values = np.full(len(first), np.nan)
+        found, classes = np.flatnonzero(told), range(len(leaf.classes))
+        values[told] = how_wrong(
+            first[told], leaf.labels[self.rows[found]], classes, distances, leaf.labels.clip(min=0)
+        )
+        return {f"{HOW_WRONG}.{leaf.name}": values}
+
+
+def _near(vectors: Vectors, rows: Places) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    queries = Embedded(vectors.matrix[rows], vectors.groups[rows])
+    return similarities(queries, Embedded(vectors.matrix, vectors.groups))
+
+
+def _levels(store: Store, vectors: Vectors, asked: Sequence[str], own: Sequence[str]) -> list[Level]:
+    """The levels that are measured, the leaf first.
+
+    Raises:
+        DataError: if no case has a label, or there is no such level.
+    """
+    facts = store.facts()
+    known = {name.removeprefix(LABEL): list(texts) for name, texts in facts.items() if name.startswith(LABEL)}
+    if not known:
+        raise DataError("a search is measured by labels, but no case of the base has one.")
+    for level in asked:
+        one_of("--level", level, list(known), DataError)
+    if asked:
+        return [_level(store, vectors, level, known[level]) for level in dict.fromkeys(asked)]
+    leaf = next((level for level in own if level in known), next(iter(known)))
+    lowest = _level(store, vectors, leaf, known[leaf])
+    others = [_level(store, vectors, level, known[level]) for level in known if level != leaf]
+    return [lowest, *(level for level in others if level.name in own or _above(level, lowest))]
+
+
+def _level(store: Store, vectors: Vectors, name: str, classes: Sequence[str]) -> Level:
+    shown = np.stack(
+        [np.isin(vectors.ids, store.where({f"{LABEL}{name}": [of]})) for of in sorted(classes)], axis=1
+    )
+    if (shown.sum(axis=1) > 1).any():
+        return Level(name, sorted(classes), shown)
+    return Level(name, sorted(classes), np.where(shown.any(axis=1), shown.argmax(axis=1), -1))
+
+
+def _above(level: Level, leaf: Level) -> bool:
+    """Whether a level unites classes of the leaf: every class lies in one of its fewer."""
+    if level.labels.ndim > 1 or leaf.labels.ndim > 1 or not 1 < len(level.classes) < len(leaf.classes):
+        return False
+    both = level.known & leaf.known
+    pairs = np.unique(np.stack([leaf.labels[both], level.labels[both]]), axis=1)
+    return len(np.unique(pairs[0])) == pairs.shape[1]
