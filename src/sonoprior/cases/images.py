@@ -19,10 +19,11 @@ Mask: TypeAlias = NDArray[np.bool_]
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
 SMALLEST_SIDE = 16
 """Images with a shorter side carry nothing to learn from."""
+MOST_PIXELS = 64 * 1024**2
+"""Images with more pixels are not read: no scanner makes them, and they fill the memory."""
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 _MOST_BYTES = 256 * 1024**2
-_MOST_PIXELS = 64 * 1024**2
 _ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 stand on their side
 _SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L")
 # On speckle, run lengths pack as well as the best level of zlib, in a quarter of its time.
@@ -156,7 +157,7 @@ def _reported(path: Path) -> Generator[None, None, None]:
     except UnidentifiedImageError as error:
         raise DataError(f"{path} must be a PNG, JPEG, BMP, TIFF, WebP or GIF image, but is none.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{path} must not have more than {_MOST_PIXELS:,} pixels: {error}") from error
+        raise DataError(f"{path} must not have more than {MOST_PIXELS:,} pixels: {error}") from error
     except _DAMAGE as error:
         raise DataError(f"{path} is damaged or cut short: {error}.") from error
 
@@ -172,9 +173,9 @@ def _check_bytes(path: Path) -> None:
 
 
 def _check_header(image: Image.Image, path: Path) -> None:
-    if image.width * image.height > _MOST_PIXELS:
+    if image.width * image.height > MOST_PIXELS:
         raise DataError(
-            f"{path} must not have more than {_MOST_PIXELS:,} pixels, but has {image.width} x {image.height}."
+            f"{path} must not have more than {MOST_PIXELS:,} pixels, but has {image.width} x {image.height}."
         )
     frames = getattr(image, "n_frames", 1)
     if frames != 1:

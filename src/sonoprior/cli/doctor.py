@@ -70,7 +70,8 @@ def _computing(device: str) -> dict[str, Any]:
         return {"device": "none: torch is missing; install sonoprior[train]"}
     import torch
 
-    from sonoprior.training.machine import choose_device, cores
+    from sonoprior.core.cores import cores
+    from sonoprior.training.machine import choose_device
 
     chosen = choose_device(device)
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

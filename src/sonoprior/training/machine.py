@@ -10,16 +10,10 @@ from typing import Any
 import torch
 
 from sonoprior.core.checks import at_least, one_of
+from sonoprior.core.cores import cores
 from sonoprior.core.errors import SonopriorError
 
 PACKAGES = ("sonoprior", "torch", "torchvision", "timm", "numpy", "pandas", "scikit-learn", "safetensors")
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def share_of_cores(workers: int) -> int:

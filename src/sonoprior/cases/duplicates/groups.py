@@ -9,11 +9,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sonoprior.core.cores import cores
 from sonoprior.core.progress import bar
 
 from .alignment import SAME, aligned_correlation, coarse_look
 from .candidates import DESCRIPTION, candidates, describe
-from .sketches import Grey, Sketches, cores
+from .sketches import Grey, Sketches
 
 Pair: TypeAlias = tuple[int, int, float]
 """Two positions, the smaller first, and the aligned correlation between them."""

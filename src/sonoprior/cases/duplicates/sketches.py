@@ -1,6 +1,5 @@
 """What is kept of an image to find it again: a digest of its pixels and a small picture of it."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sonoprior.core.cores import cores
 from sonoprior.core.errors import DataError
 from sonoprior.core.progress import bar
 
@@ -69,11 +69,6 @@ class Sketches:
         """
         for reason in self.errors.values():
             raise DataError(reason)
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def small_picture(image: Grey) -> Grey:

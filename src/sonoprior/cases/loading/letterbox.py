@@ -40,9 +40,20 @@ def picture_in_square(shape: tuple[int, ...], side: int) -> tuple[slice, slice]:
 def from_letterbox(square: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
     """Bring a map of the whole square, of any resolution (h, h), back onto the picture (H, W)."""
     side = max(shape)
-    grown = cv2.resize(square, (side, side), interpolation=cv2.INTER_LINEAR)
-    top, left = (side - shape[0]) // 2, (side - shape[1]) // 2
-    return np.asarray(grown[top : top + shape[0], left : left + shape[1]], np.float32)
+    shorter = 0 if shape[0] <= shape[1] else 1
+    # The shorter way first, so that no more than the picture itself is ever enlarged.
+    band = _enlarged(square, side, shorter, shape[shorter])
+    return _enlarged(band, side, 1 - shorter, side)
+
+
+def _enlarged(values: NDArray[np.float32], side: int, axis: int, kept: int) -> NDArray[np.float32]:
+    """Values of the whole square, enlarged along an axis to its side; the middle of it, as long as kept."""
+    width, height = values.shape[1], values.shape[0]
+    size = (width, side) if axis == 0 else (side, height)
+    start = (side - kept) // 2
+    grown = cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
+    middle = slice(start, start + kept)
+    return np.asarray(grown[middle] if axis == 0 else grown[:, middle], np.float32)
 
 
 def _fitted(shape: tuple[int, ...], side: int) -> tuple[int, int]:
