@@ -20,10 +20,9 @@ _LOWEST, _HIGHEST = 1e-3, 1e3
 def fitted_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     """The temperature with the least negative log-likelihood on calibration cases.
 
-    Where every case is right, the likelihood alone would make the network infinitely sure. So the chance that
-    the next one is wrong all the same counts, 1 / (n + 2) by Laplace's rule of succession, shared by the
-    other classes (as Platt's targets for two, Probabilistic outputs for support vector machines, 1999). With
-    many cases it makes no difference.
+    Where every case is right, the likelihood alone would make the network infinitely sure. Then the chance
+    that the next one is wrong all the same counts, 1 / (n + 2) by Laplace's rule of succession, shared by the
+    other classes (as Platt's targets for two, Probabilistic outputs for support vector machines, 1999).
 
     Args:
         logits: (n, K), of any scale: of a classifier, or similarities.
@@ -35,7 +34,7 @@ def fitted_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     given, true = np.asarray(logits, np.float64), np.asarray(labels)
     _check(given, true)
     several = true.ndim == 2
-    targets = _targets(true if several else np.eye(given.shape[1])[true], several=several)
+    targets = _targets(given, true if several else np.eye(given.shape[1])[true], several=several)
 
     def loss(log_temperature: float) -> float:
         scaled = given / np.exp(log_temperature)
@@ -48,11 +47,14 @@ def fitted_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     return float(np.exp(found.x))
 
 
-def _targets(shown: NDArray[np.generic], *, several: bool) -> Floats:
-    """Which classes are true (n, K), a little unsure."""
-    doubt = 1 / (len(shown) + 2)
+def _targets(logits: Floats, shown: NDArray[np.generic], *, several: bool) -> Floats:
+    """Which classes are true (n, K); a little unsure where the logits are right about all of them."""
+    true = shown.astype(np.bool_)
+    lowest, highest = np.where(true, logits, np.inf), np.where(true, -np.inf, logits)
+    right = min(lowest.min(), -highest.max()) > 0 if several else (lowest.min(1) > highest.max(1)).all()
+    doubt = 1 / (len(shown) + 2) if right else 0.0
     others = 1 if several else shown.shape[1] - 1
-    return np.where(shown.astype(np.bool_), 1 - doubt, doubt / max(1, others))
+    return np.where(true, 1 - doubt, doubt / max(1, others))
 
 
 def _check(logits: Floats, labels: NDArray[np.generic]) -> None:
