@@ -1,4 +1,4 @@
-"""Made cases for tests of a store: a few views of a few patients, with embeddings near those of their view."""
+"""Made cases for tests of a store: views of patients, each with an embedding."""
 
 import numpy as np
 

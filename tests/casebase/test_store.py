@@ -135,7 +135,7 @@ def test_removed_cases_are_gone_and_their_numbers_are_not_used_again(store):
     assert store.vectors().ids.tolist() == before.ids[:8].tolist()
     with pytest.raises(DataError, match="there is no case 'set/c9'"):
         store.ids(["set/c9"])
-    with pytest.raises(DataError, match="is not in .* any more; search again"):
+    with pytest.raises(DataError, match=r"is not in .* any more; search again"):
         store.records([int(before.ids[9])])
     put(store, made_records(2, start=8))
     assert store.vectors().ids[8:].min() > before.ids.max()

@@ -128,6 +128,11 @@ class Store(Protocol):
 class Adding(Protocol):
     """What is being added."""
 
+    @property
+    def space(self) -> Space:
+        """That the embeddings must lie in."""
+        ...
+
     def put(self, records: Iterable[Record], embeddings: Floats) -> None:
         """Some more cases with their embeddings (n, D).
 
