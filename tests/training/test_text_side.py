@@ -1,6 +1,5 @@
 """The text side of a run: kept with the epoch whose weights are kept, resumed, left out, and damaged."""
 
-import copy
 import json
 from itertools import count
 
@@ -14,11 +13,11 @@ from sonoprior.core.errors import FolderError
 from sonoprior.models.text_encoders import text_encoder
 from sonoprior.training.checkpoint import Checkpoint
 from sonoprior.training.machine import choose_device
-from sonoprior.training.recipe import Recipe
 from sonoprior.training.run import CHECKPOINT, Computing, plan_run, train_run
 from sonoprior.training.text_side import TEXT, read_texts
 from sonoprior.training.validation import Validation
-from tiny import EMBEDDING, VIEWS, write_views
+from tiny import VIEWS, write_views
+from tiny_texts import clip_recipe
 
 CPU = Computing(choose_device("cpu"))
 MONITOR = "val.recall@1.view"
@@ -37,17 +36,8 @@ def bert(tmp_path_factory):
     return str(write_bert(tmp_path_factory.mktemp("bert")))
 
 
-def plan(views, encoder, epochs=3, inference=("view",), **clip):
-    content = copy.deepcopy(EMBEDDING)
-    content["objectives"] = {
-        "similarity": {"type": "semantic_abstraction", "alphas": [1, 0.5]},
-        "words": {"type": "clip"} | clip,
-    }
-    content["model"]["embedding"]["inference"] = list(inference)
-    content["language"] = {"encoder": encoder, "templates": {"view": ["{view} from the {meta}", "{view}"]}}
-    content["training"] |= {"epochs": epochs}
-    content["study"]["variants"] = {"plain": {}}
-    return plan_run(Recipe.model_validate(content), views, "plain")
+def plan(views, encoder, epochs=3, **settings):
+    return plan_run(clip_recipe(encoder, epochs, **settings), views, "plain")
 
 
 def second_is_best(monkeypatch):
@@ -146,7 +136,7 @@ def test_what_brings_no_texts_to_the_images_that_are_compared_keeps_nothing(
 
 
 def test_texts_of_one_of_several_levels_that_are_compared_are_kept(views, bert, tmp_path):
-    run = train_run(plan(views, bert, 1, ("view", "meta"), level="meta"), tmp_path / "run", CPU)
+    run = train_run(plan(views, bert, 1, inference=("view", "meta"), level="meta"), tmp_path / "run", CPU)
     assert read_texts(run).level == "meta"
 
 

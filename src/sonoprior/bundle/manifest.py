@@ -68,7 +68,7 @@ class TextSide(_Part):
     """A text encoder that shares the space of the images.
 
     Attributes:
-        encoder: its name, as the recipe named it.
+        encoder: its name; of a folder the last part.
         longest: how many tokens of a text are read.
     """
 

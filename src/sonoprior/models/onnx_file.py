@@ -12,6 +12,7 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from onnx_ir.passes.common import NameFixPass
 from torch import Tensor, nn
 
 from sonoprior.core.errors import ModelError
@@ -22,7 +23,12 @@ _NOISY = ("torch.onnx", "onnxscript", "onnx_ir", "torch.fx.experimental.symbolic
 
 
 def write_onnx(
-    module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path, what: str
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    path: Path,
+    what: str,
+    free: Sequence[str] = (BATCH,),
 ) -> None:
     """Write a module as ONNX, for batches of every size.
 
@@ -34,6 +40,7 @@ def write_onnx(
         outputs: the names of what it gives.
         path: the file to write.
         what: the module in words, for messages: "the network".
+        free: the first axes of every input, by a name, that may have any size.
 
     Raises:
         ModelError: if it holds an operation that ONNX has no word for, or whose shape the batch decides.
@@ -45,11 +52,12 @@ def write_onnx(
                 tuple(inputs.values()),
                 input_names=list(inputs),
                 output_names=list(outputs),
-                dynamic_shapes=tuple({0: BATCH} for _ in inputs),
+                dynamic_shapes=tuple(dict(enumerate(free)) for _ in inputs),
                 dynamo=True,
                 verbose=False,
             )
             assert program is not None  # the exporter of graphs gives one
+            NameFixPass()(program.model)  # an inner value may be called like an output
             program.save(path, external_data=False)
         _strip(path)
         onnx.checker.check_model(path, full_check=True)
