@@ -59,6 +59,8 @@ class Evaluated:
         cases: how many cases it has.
         groups: of how many patients or exams.
         queries: how many cases were looked for.
+        learnt_from: how many of them the bundle has learnt from, as far as their case set says; these are
+            easier for it than what it has never seen.
         levels: by level how many classes it has, the leaf first.
         unanswerable: by level how many queries no case of another group could answer; they count nowhere.
         measures: by measure and level ("recall@1.view"), "value", "low" and "high" of the search as it is;
@@ -71,6 +73,7 @@ class Evaluated:
     cases: int
     groups: int
     queries: int
+    learnt_from: int
     levels: Mapping[str, int]
     unanswerable: Mapping[str, int]
     measures: Numbers
@@ -79,7 +82,12 @@ class Evaluated:
 
 
 def evaluate(
-    base: "CaseBase", levels: Sequence[str] = (), *, queries: int = QUERIES, seed: int = 0
+    base: "CaseBase",
+    levels: Sequence[str] = (),
+    *,
+    where: Mapping[str, Sequence[str]] | None = None,
+    queries: int = QUERIES,
+    seed: int = 0,
 ) -> Evaluated:
     """Exam-safe recall, meta-recall, R-precision, MAP@R and the distance of errors, from the base itself.
 
@@ -88,6 +96,7 @@ def evaluate(
     Args:
         base: the base.
         levels: of the labels, the leaf first; none: the bundle's own, and those above it.
+        where: by fact the texts of which a case that is looked for has one; any case may be found.
         queries: at most so many cases are looked for; drawn by the seed where there are more.
         seed: of that draw and of the bank of the re-ranking.
 
@@ -106,7 +115,7 @@ def evaluate(
             f"a search is measured by at least two classes, but the cases of {base.folder} have"
             f" {listed(leaf.classes) or 'none'} at the level '{leaf.name}'."
         )
-    rows = np.sort(generator(seed, "queries").permutation(np.flatnonzero(leaf.known))[:queries])
+    rows = np.sort(generator(seed, "queries").permutation(_asked(base.store, vectors, leaf, where))[:queries])
     search = _Measured(vectors, known, rows, terms)
     over_bank = over_cases(vectors, seed)
     plain = search.numbers(_near(vectors, rows))
@@ -117,12 +126,29 @@ def evaluate(
         cases=len(vectors.ids),
         groups=len(np.unique(vectors.groups)),
         queries=len(rows),
+        learnt_from=_learnt_from(base, vectors.ids[rows]),
         levels={level.name: len(level.classes) for level in known},
         unanswerable={level.name: int(np.isnan(plain[f"recall@1.{level.name}"]).sum()) for level in known},
         measures={name: interval(Mean(), groups, values).plain() for name, values in plain.items()},
         reranked={name: interval(Mean(), groups, values).plain() for name, values in again.items()},
         gain={name: paired_difference(Mean(), pair).plain() for name, pair in pairs.items()},
     )
+
+
+def _asked(store: Store, vectors: Vectors, leaf: Level, where: Mapping[str, Sequence[str]] | None) -> Places:
+    """The rows of what may be looked for."""
+    rows = np.flatnonzero(leaf.known & (np.isin(vectors.ids, store.where(where)) if where else True))
+    if not len(rows):
+        raise DataError(f"no case with a label at the level '{leaf.name}' passes the filter.")
+    return rows
+
+
+def _learnt_from(base: "CaseBase", ids: Places) -> int:
+    """How many cases are of the training part of the bundle's own set, where that says its parts."""
+    facts = base.store.facts()
+    if "train" not in facts.get("split", {}):
+        return 0
+    return len(np.intersect1d(ids, base.store.where({"split": ["train"], "set": [base.manifest.case_set]})))
 
 
 @dataclass(frozen=True)
@@ -193,9 +219,9 @@ def _level(store: Store, vectors: Vectors, name: str, classes: Sequence[str]) ->
 
 
 def _above(level: Level, leaf: Level) -> bool:
-    """Whether a level unites classes of the leaf: every class lies in one of its fewer."""
+    """Whether a level unites classes of the leaf: each lies in one of its fewer, and not all in the same."""
     if level.labels.ndim > 1 or leaf.labels.ndim > 1 or not 1 < len(level.classes) < len(leaf.classes):
         return False
     both = level.known & leaf.known
     pairs = np.unique(np.stack([leaf.labels[both], level.labels[both]]), axis=1)
-    return len(np.unique(pairs[0])) == pairs.shape[1]
+    return len(np.unique(pairs[1])) > 1 and len(np.unique(pairs[0])) == pairs.shape[1]

@@ -20,7 +20,8 @@ data = App(name="data", help="Import, make, audit and show case sets.")
 models = App(name="models", help="Backbones and the places where they can be guided.")
 ontology = App(name="ontology", help="Ontologies: their terms, and how near terms are.")
 recipe = App(name="recipe", help="The recipes that come with the project, and your own.")
-for group in (data, models, ontology, recipe):
+casebase = App(name="casebase", help="Known cases that may be searched: by image, exam, text and term.")
+for group in (data, models, ontology, recipe, casebase):
     app.command(group)
 
 COMMANDS = (
@@ -33,6 +34,13 @@ COMMANDS = (
     (ontology, "similarity", "ontology:similarity", "Say how near two terms are."),
     (recipe, "list", "recipe:list_recipes", "List the recipes."),
     (recipe, "show", "recipe:show", "Print a recipe as it would run."),
+    (casebase, "build", "casebase:build", "Make a case base of case sets, by a bundle."),
+    (casebase, "add", "casebase:add", "Add the cases of case sets."),
+    (casebase, "remove", "casebase:remove", "Remove cases, exams or case sets."),
+    (casebase, "search", "casebase_search:search", "Find known cases like images, a text or a term."),
+    (casebase, "stats", "casebase:stats", "Say what a base holds, and whether it is whole."),
+    (casebase, "reembed", "casebase:reembed", "Embed all cases anew, by another bundle."),
+    (casebase, "evaluate", "casebase_evaluate:evaluate", "Measure a base by itself."),
     (app, "demo", "demo:demo", "Run the main job on simulated exams, from nothing to the report."),
     (app, "train", "train:train", "Train one run of a recipe."),
     (app, "study", "study:study", "Train variants, folds and seeds, and compare them."),
@@ -45,6 +53,7 @@ COMMANDS = (
     (app, "similar", "similar:similar", "Find the known cases that lie nearest to images."),
     (app, "export", "export:export", "Write the bundle of a run: what answers frames without torch."),
     (app, "compare", "compare:compare", "Compare two runs on the cases they share."),
+    (app, "recognise", "recognise:recognise", "Answer images from a bundle: view, confidence, overlay."),
     (app, "doctor", "doctor:doctor", "Say what is installed and what is used."),
 )
 for parent, name, place, text in COMMANDS:
