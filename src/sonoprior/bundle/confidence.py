@@ -34,12 +34,12 @@ class ClassFloor(_Part):
     Attributes:
         floor: from 0 (always one) to 1; None for a class that need never be one.
         patients: how many independent patients it rests on.
-        pool: whose cases those are, see `metrics.conformal.Floor`.
+        pool: for what a promise is kept, see `metrics.conformal.Floor`.
     """
 
     floor: float | None = Field(ge=0, le=1)
     patients: int = Field(ge=0)
-    pool: Literal["class", "rare classes", "all classes"]
+    pool: Literal["class", "all classes"]
 
 
 class Bounds(_Part):

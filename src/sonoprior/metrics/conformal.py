@@ -16,8 +16,7 @@ A set holds the classes whose probability is at least a floor. Floors are 0 wher
 to promise anything, so that every class is a candidate; and infinite where no class need be one.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal
 
@@ -29,7 +28,7 @@ from sonoprior.core.errors import DataError
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-Pool = Literal["class", "rare classes", "all classes"]
+Pool = Literal["class", "all classes"]
 
 # Sums of weights such as 1/3 are right but for the last digits.
 _ROUNDING = 1e-9
@@ -42,8 +41,7 @@ class Floor:
     Attributes:
         value: from 0 (always one) to infinity (never one).
         patients: how many independent patients it rests on.
-        pool: whose cases they are: those of the "class" itself, of all "rare classes" together, or of "all
-            classes".
+        pool: whether a promise is kept for the "class" by itself, or for "all classes" together only.
     """
 
     value: float
@@ -106,9 +104,11 @@ def coverage_floors(
 ) -> list[Floor]:
     """For each class the floor with which sets hold the true class of a new patient's case so often.
 
-    A class has a floor of its own where it has `patients_needed` (Vovk, Conditional validity of inductive
-    conformal predictors, 2012: then its own cases are covered so often). The other classes share one, of
-    their cases together where these have so many patients, else of all cases.
+    Two promises are kept. Over all classes: of a case of a new patient, drawn at random from that patient's.
+    And for every class with `patients_needed`: of a case of that class, of a new patient who has one (Vovk,
+    Conditional validity of inductive conformal predictors, 2012). Neither follows from the other where
+    patients with many cases are easier or harder than those with few, so a class takes the lower one of both
+    floors; lower floors only make sets larger.
 
     Args:
         labels: (n,) class numbers of the calibration cases, never of cases that were trained with, or that
@@ -127,19 +127,19 @@ def coverage_floors(
             "labels, probabilities and groups must be as many, but got"
             f" {len(true)}, {len(given)} and {len(who)}."
         )
-    needed, classes = patients_needed(coverage), given.shape[1]
+    needed = patients_needed(coverage)
     chance = given[np.arange(len(true)), true]
 
-    def of(kinds: Sequence[int], pool: Pool) -> Floor:
-        among = np.isin(true, kinds)
+    def of(among: Bools, pool: Pool) -> Floor:
         losses, patients = patient_weights(who[among])
         return Floor(highest_floor(chance[among], losses, patients, 1 - coverage), patients, pool)
 
-    own = {kind: of([kind], "class") for kind in range(classes)}
-    rare = [kind for kind, floor in own.items() if floor.patients < needed]
-    together = of(rare, "rare classes")
-    shared = together if together.patients >= needed else of(range(classes), "all classes")
-    return [shared if kind in rare else own[kind] for kind in range(classes)]
+    of_all = of(np.ones(len(true), np.bool_), "all classes")
+    own = [of(true == kind, "class") for kind in range(given.shape[1])]
+    return [
+        replace(floor, value=min(floor.value, of_all.value)) if floor.patients >= needed else of_all
+        for floor in own
+    ]
 
 
 def miss_floor(shown: ArrayLike, scores: ArrayLike, groups: ArrayLike, coverage: float) -> Floor:
