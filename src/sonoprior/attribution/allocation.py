@@ -86,4 +86,4 @@ class Allocation:
     def free(self, maps: Tensor, priors: int) -> Tensor:
         """The mean map of the channels that no prior owns: (n, h, w); zero where there are none."""
         left = maps[:, self.per_prior(maps.shape[1], priors) * priors :]
-        return left.mean(1) if left.shape[1] else maps.new_zeros(len(maps), *maps.shape[2:])
+        return left.mean(1) if left.shape[1] else maps.new_zeros(maps.shape[0], *maps.shape[2:])

@@ -69,12 +69,13 @@ def head_weights(
     """
     if heads is None:
         return target_weights(outputs, target, labels)
-    columns = _attributed_columns(heads)
+    columns = attributed_columns(heads)
     weights = several_weights if heads.classifies and heads.several else target_weights
     return heads.only(columns, weights(outputs[:, columns], target, labels))
 
 
-def _attributed_columns(heads: Heads) -> slice:
+def attributed_columns(heads: Heads) -> slice:
+    """The outputs that are attributed: the logits, or the leaf's embedding, or the clusters."""
     if heads.classifies:
         return slice(0, heads.classes)
     if heads.embeds:

@@ -1,21 +1,26 @@
 """What every named tap of a backbone can do."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import torch
 from pydantic import BaseModel
-from torch import Tensor, nn
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch import Tensor
 
+from sonoprior.cases.loading.letterbox import cache_side
+from sonoprior.cases.loading.shrink import area_weights
 from sonoprior.core.checks import at_least
 from sonoprior.core.errors import ModelError
+from sonoprior.core.progress import track
 from sonoprior.models.catalogue import list_taps
-from sonoprior.models.network import build_network
+from sonoprior.models.heads import Heads
+from sonoprior.models.network import Network, build_network
 from sonoprior.models.spec import ModelSpec
 from sonoprior.models.taps import Tap, inference
 
 from .diagnosis import Diagnosis, diagnose
-from .guided import guided_pass
+from .without_autograd import Attributed, write_attribution
 
 Exported = Literal["closed form", "graph", "no"]
 _CLASSES = 3
@@ -31,7 +36,7 @@ class TapSurvey(BaseModel):
         height: of the tapped map.
         width: of the tapped map.
         guided: whether the loss can be differentiated through its attribution.
-        exported: how its attribution can be computed without autograd.
+        exported: how its attribution can be computed without autograd, in a bundle.
         remarks: what makes guidance degenerate or impossible there.
     """
 
@@ -46,7 +51,7 @@ class TapSurvey(BaseModel):
 
 
 def survey_taps(backbone: str, size: int = 224) -> list[TapSurvey]:
-    """Try every named tap of a backbone on two images of this side.
+    """Try every named tap of a backbone on a few images of this side; its attribution is really exported.
 
     Raises:
         ModelError: if the backbone cannot be had, or is not one of timm.
@@ -58,13 +63,15 @@ def survey_taps(backbone: str, size: int = 224) -> list[TapSurvey]:
         )
     network, _ = build_network(ModelSpec(backbone=backbone, tap="last"), _CLASSES, size)
     images = torch.rand(2, 1, size, size, generator=torch.Generator().manual_seed(0))
-    return [_survey(network, name, path, images) for name, path in list_taps(network.backbone)]
+    taps = list(list_taps(network.backbone))
+    return [_survey(network, name, path, images) for name, path in track(taps, "trying taps")]
 
 
-def _survey(network: nn.Module, name: str, path: str, images: Tensor) -> TapSurvey:
+def _survey(network: Network, name: str, path: str, images: Tensor) -> TapSurvey:
     tap = Tap(f"backbone.{path}")
     found = diagnose(network, tap, images)
-    remarks = [] if found.guided else [f"{found.reason}."]
+    exported, why = _exported(network, tap, images.shape[-1])
+    remarks = [*([] if found.guided else [f"{found.reason}."]), *([why] if why else [])]
     return TapSurvey(
         tap=name,
         layer=path,
@@ -72,7 +79,7 @@ def _survey(network: nn.Module, name: str, path: str, images: Tensor) -> TapSurv
         height=found.size[0],
         width=found.size[1],
         guided=found.guided,
-        exported=_exported(network, tap, images, found),
+        exported=exported,
         remarks=remarks + found.warnings("grad_input") + _degenerate_for_grad(found),
     )
 
@@ -81,19 +88,19 @@ def _degenerate_for_grad(found: Diagnosis) -> list[str]:
     return ["Use 'grad_input': 'grad' is constant here."] if found.closed_head else []
 
 
-def _exported(network: nn.Module, tap: Tap, images: Tensor, found: Diagnosis) -> Exported:
-    """Whether the attribution can be written as a graph without autograd, which must give the same map."""
-    if found.closed_head is not None:
-        return "closed form"
-
-    def attribute(inputs: Tensor) -> Tensor:
-        logits, guided = guided_pass(network, tap, inputs, "mixed")
-        return guided.attribute(logits).detach()
-
-    with inference(network), torch.enable_grad():
+def _exported(network: Network, tap: Tap, size: int) -> tuple[Exported, str]:
+    """How the attribution can be written without autograd, tried by writing it; or "no", and why."""
+    side = cache_side(size)
+    draws = torch.Generator().manual_seed(0)
+    squares = torch.randint(0, 256, (3, 1, side, side), dtype=torch.uint8, generator=draws)
+    with TemporaryDirectory(prefix="sonoprior-") as folder, inference(network):
         try:
-            graph = make_fx(attribute)(images)
-        except RuntimeError:  # data-dependent control flow after the tap cannot be traced
-            return "no"
-        same = torch.allclose(graph(images), attribute(images), rtol=1e-3, atol=1e-6)
-    return "graph" if same else "no"
+            written = write_attribution(
+                Attributed(network, tap, Heads(_CLASSES)),
+                squares,
+                area_weights(side, size),
+                Path(folder) / "overlay.onnx",
+            )
+        except ModelError as error:
+            return "no", str(error)
+    return written.how, ""

@@ -15,7 +15,7 @@ A term's key is its code, and its name where none is given. `source` names an en
 term it covers what the term is a kind of, in `relations` every statement that holds there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import yaml
@@ -91,6 +91,54 @@ def read_yaml(content: bytes, where: str) -> Ontology:
     }:
         one_of(f"{where}: a source", source, file.sources, OntologyError)
     return Ontology(file.name, _terms(file), _edges(file), file.about)
+
+
+def as_yaml(ontology: Ontology) -> str:
+    """An ontology of any origin as a document in this form, which `read_yaml` reads as the same ontology."""
+    texts = [term.source for term in ontology.terms.values()] + [edge.source for edge in ontology.edges]
+    sources = {text: f"s{at}" for at, text in enumerate(dict.fromkeys(filter(None, texts)), start=1)}
+    kinds: dict[str, list[str]] = {}
+    for edge in ontology.edges:
+        if _beside(ontology, edge):
+            kinds.setdefault(edge.start, []).append(edge.end)
+    content = {
+        "name": ontology.name,
+        "about": ontology.about,
+        "sources": {code: text for text, code in sources.items()},
+        "terms": {
+            code: _term_as_plain(term, kinds.get(code, []), sources) for code, term in ontology.terms.items()
+        },
+        "relations": _relations_as_plain(ontology, sources),
+    }
+    said = {name: value for name, value in content.items() if value}
+    return yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _term_as_plain(term: Term, is_a: list[str], sources: Mapping[str, str]) -> dict[str, Any]:
+    plain = {
+        "name": "" if term.name == term.id else term.name,
+        "synonyms": list(term.synonyms),
+        "is_a": is_a,
+        "source": sources.get(term.source, ""),
+    }
+    return {name: value for name, value in plain.items() if value}
+
+
+def _beside(ontology: Ontology, edge: Edge) -> bool:
+    """Whether a statement stands beside its term, whose source covers it."""
+    return edge.relation == IS_A and edge.source == ontology.terms[edge.start].source
+
+
+def _relations_as_plain(ontology: Ontology, sources: Mapping[str, str]) -> list[dict[str, Any]]:
+    """All other statements, in one block for each relation and source."""
+    blocks: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for edge in ontology.edges:
+        if not _beside(ontology, edge):
+            blocks.setdefault((edge.relation, edge.source), {}).setdefault(edge.start, []).append(edge.end)
+    return [
+        {"relation": relation} | ({"source": sources[source]} if source else {}) | {"holds": holds}
+        for (relation, source), holds in blocks.items()
+    ]
 
 
 def _terms(file: _File) -> Iterator[Term]:

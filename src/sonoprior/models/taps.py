@@ -41,7 +41,7 @@ class Captured:
         """
         return self._last.features
 
-    def output(self, features: Tensor, rows: Tensor) -> Tensor:
+    def output(self, features: Tensor, rows: Tensor | slice) -> Tensor:
         """What the layer would have given with this map (n, C, h, w) for the images `rows` (n,)."""
         return self._last.layout.output(features, self._last.output[rows])
 
