@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sonoprior.metrics.neighbours import Neighbours, best
 
-from .store import Floats, Places, Vectors
+from .store import Floats, Places
 
 Bools = NDArray[np.bool_]
 
@@ -22,11 +22,12 @@ class Exact:
     """An `Index` that misses nothing.
 
     Args:
-        vectors: all cases.
+        matrix: (n, D), the embeddings of all cases.
+        groups: (n,), see `Vectors`.
     """
 
-    def __init__(self, vectors: Vectors) -> None:
-        self._matrix, self._groups = vectors.matrix, vectors.groups
+    def __init__(self, matrix: Floats, groups: Places) -> None:
+        self._matrix, self._groups = matrix, groups
 
     def nearest(
         self, queries: Floats, k: int, leave_out: Places | None = None, among: Bools | None = None
@@ -34,18 +35,19 @@ class Exact:
         """See `Index.nearest`."""
         if among is not None and among.sum() * _FEW < len(among):
             return self._among_few(queries, k, leave_out, np.flatnonzero(among))
+        if not len(queries) or not len(self._matrix):
+            nobody = np.full((len(queries), k), -1, np.int64)
+            return Neighbours(nobody, np.full(nobody.shape, -np.inf, np.float32))
         found = [top(near, k) for near in self._near(queries, leave_out, among)]
         return Neighbours(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
     def _among_few(self, queries: Floats, k: int, leave_out: Places | None, rows: Places) -> Neighbours:
-        few = Exact.__new__(Exact)
-        few._matrix, few._groups = self._matrix[rows], self._groups[rows]
-        found = few.nearest(queries, k, leave_out)
+        found = Exact(self._matrix[rows], self._groups[rows]).nearest(queries, k, leave_out)
         return Neighbours(np.where(found.index < 0, -1, np.append(rows, -1)[found.index]), found.similarity)
 
     def _near(self, queries: Floats, leave_out: Places | None, among: Bools | None) -> Iterator[Floats]:
         """Cosines, some queries at a time (b, n); minus infinity where a pair is left out."""
-        step = max(1, _HELD // max(1, len(self._matrix)))
+        step = max(1, _HELD // len(self._matrix))
         for start in range(0, len(queries), step):
             part = slice(start, start + step)
             near = queries[part] @ self._matrix.T

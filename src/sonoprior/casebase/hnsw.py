@@ -38,7 +38,7 @@ class Hnsw:
     """
 
     def __init__(self, vectors: Vectors, graph: Any) -> None:
-        self._exact = Exact(vectors)
+        self._exact = Exact(vectors.matrix, vectors.groups)
         self._graph = graph
         self._groups = vectors.groups
         self._by_group = np.argsort(vectors.groups, kind="stable")
@@ -70,7 +70,7 @@ class Hnsw:
     ) -> Neighbours:
         """See `Index.nearest`."""
         allowed = len(self._groups) if among is None else int(among.sum())
-        if (allowed + k) * _FEW < len(self._groups) or k * _FEW > allowed:
+        if not len(queries) or allowed * _FEW < len(self._groups) or k * _FEW > allowed:
             return self._exact.nearest(queries, k, leave_out, among)
         # The rarer what may be found, the more of the graph must be looked at for as many of it.
         wide = max(WHILE_SEARCHING, 2 * k) * len(self._groups) // allowed

@@ -53,7 +53,7 @@ def index_of(vectors: Vectors, setting: Setting, folder: Path) -> Index:
         MissingExtraError: if a graph is asked for, and faiss is not installed.
     """
     if setting == "exact" or (setting == "auto" and len(vectors.ids) <= MOST_EXACT):
-        return Exact(vectors)
+        return Exact(vectors.matrix, vectors.groups)
     from .hnsw import Hnsw
 
     return Hnsw.kept(vectors, folder)
