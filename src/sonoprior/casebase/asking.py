@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sonoprior.cases.images import read_grey
+from sonoprior.cases.images import Grey
 from sonoprior.core.checks import nearest
 from sonoprior.core.errors import DataError, ModelError
 from sonoprior.metrics.neighbours import best
+from sonoprior.runtime.frames import picture
 
-from .query import Grey, Query
+from .query import Query
 from .record import Record, pixels_of
 from .store import Vectors
 from .terms import LABEL, Facts
@@ -98,14 +99,18 @@ def _by_known(base: "CaseBase", ids: Sequence[int], vectors: Vectors) -> Asked:
 
 
 def _by_images(base: "CaseBase", query: Query, vectors: Vectors) -> Asked:
-    frames = [read_grey(image) if isinstance(image, Path) else image for image in query.images]
+    names = [
+        str(image) if isinstance(image, str | Path) else f"image {number}"
+        for number, image in enumerate(query.images, 1)
+    ]
+    frames = [picture(image, name) for image, name in zip(query.images, names, strict=True)]
     answers = base.recogniser.answers(frames)
     own = _of_exam(base, query.exam) if query.exam is not None else []
     shown: list[Shown] = []
-    for number, (image, frame, answer) in enumerate(zip(query.images, frames, answers, strict=True), 1):
-        known = _known_as(base, image, frame, answer.embedding, vectors)
+    for image, name, frame, answer in zip(query.images, names, frames, answers, strict=True):
+        path = Path(image).resolve() if isinstance(image, str | Path) else None
+        known = _known_as(base, path, frame, answer.embedding, vectors)
         facts = next(iter(known.values())).facts if known else _named(base, answer)
-        name = str(image) if isinstance(image, Path) else f"image {number}"
         shown.append(Shown(name, frame, facts, answer.familiar))
         own += known
     groups = vectors.groups[rows_of(vectors, np.array(own, np.int64))]
@@ -119,12 +124,12 @@ def _named(base: "CaseBase", answer: "Answer") -> Facts:
 
 
 def _known_as(
-    base: "CaseBase", image: Path | Grey, frame: Grey, embedding: Floats, vectors: Vectors
+    base: "CaseBase", path: Path | None, frame: Grey, embedding: Floats, vectors: Vectors
 ) -> dict[int, Record]:
     """The cases that an image is, by number: those of the same file, and those with the same pixels."""
     index, _ = best((vectors.matrix @ embedding)[None], _LOOKED_AT)
     ids = vectors.ids[index[index >= 0]].tolist()
-    path, pixels = image.resolve() if isinstance(image, Path) else None, pixels_of(frame)
+    pixels = pixels_of(frame)
     ids += [] if path is None else base.store.where({"image": _endings(path)}).tolist()
     return {
         number: record

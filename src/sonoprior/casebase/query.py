@@ -2,15 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from sonoprior.core.checks import listed
 from sonoprior.core.errors import DataError
-
-Grey = NDArray[np.uint8]
+from sonoprior.runtime.frames import Frame
 
 
 @dataclass(frozen=True)
@@ -32,7 +27,7 @@ class Query:
         own: whether cases of the query's own patient or exam may be found.
     """
 
-    images: Sequence[Path | Grey] = ()
+    images: Sequence[Frame] = ()
     case: str | None = None
     exam: str | None = None
     text: str | None = None
