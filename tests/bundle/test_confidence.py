@@ -63,7 +63,9 @@ def test_of_several_classes_none_may_be_a_candidate():
 
 
 def test_a_floor_of_nothing_lets_every_class_be_a_candidate():
-    assert fitted(floors=(0.0, 0.0, 0.0)).candidates([[1.0, 0.0, 0.0]]).all()
+    nothing = fitted(floors=(0.0, 0.0, 0.0))
+    assert nothing.candidates([[1.0, 0.0, 0.0]]).all()
+    assert (nothing.promises, fitted().promises) == (False, True)
 
 
 def test_what_lies_within_the_limit_is_familiar_and_what_is_no_number_is_not():
@@ -73,6 +75,7 @@ def test_what_lies_within_the_limit_is_familiar_and_what_is_no_number_is_not():
 def test_without_calibration_nothing_is_promised():
     plain = Confidence.uncalibrated(VIEWS, "its case set is not at hand")
     assert plain.candidates([[0.5, 0.2, 0.3]]) is None
+    assert not plain.promises
     assert plain.familiar([0.1]) is None
     assert plain.probabilities([[1.0, 2.0, 3.0]]) == pytest.approx(softmax([[1.0, 2.0, 3.0]], axis=1))
     assert Confidence.uncalibrated(None, "it names no views").classes == []

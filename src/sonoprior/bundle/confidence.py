@@ -141,6 +141,11 @@ class Confidence(_Part):
             )
         return self
 
+    @property
+    def promises(self) -> bool:
+        """Whether candidates leave any class out; of too few patients nothing is promised and none is."""
+        return any(floor.floor != 0 for floor in self.floors.values())
+
     @staticmethod
     def uncalibrated(views: Views | None, reason: str) -> "Confidence":
         """That of a bundle whose probabilities are as the network gave them.

@@ -217,7 +217,9 @@ def _belief(confidence: Confidence) -> list[Block]:
         ],
         "From which probability on a class is a candidate, and how many patients that rests on.",
     )
-    found = _measured(confidence.measured) if confidence.measured else []
+    too_few = "These are too few patients to promise that, so that every class stays a candidate."
+    found = [] if confidence.promises else [Note(too_few, "warning")]
+    found += _measured(confidence.measured) if confidence.measured else []
     return [told, *found, Fold("Candidates by class", [rested]), *_strangers(confidence)]
 
 
