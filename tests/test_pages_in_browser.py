@@ -7,8 +7,13 @@ import shutil
 
 import pytest
 
+from made_bundle import made_bundle
 from made_embedding import write_embedding_study, write_views
 from made_study import FULL, SMALL, FakePredictor, write_cases, write_study, write_tried
+from sonoprior.casebase.base import CaseBase
+from sonoprior.casebase.page import write_search
+from sonoprior.casebase.query import Query
+from sonoprior.casebase.search import search
 from sonoprior.cases import CaseSet
 from sonoprior.cases.audit import audit, write_audit
 from sonoprior.studies import StudyResults, run_report, study_report
@@ -48,13 +53,24 @@ def pages(tmp_path_factory):
     views = CaseSet.open(write_views(folder / "views", 36))
     embedding = write_embedding_study(folder / "embedding", views)
     embedded = next((embedding / "runs").glob("guided/*"))
+    for name, asked in {"cases": [7], "exams": [7, 9]}.items():
+        write_found(folder / name, Query([views.image_path(at) for at in asked]), views)
     return {
         "audit": folder / "audit" / "audit.html",
         "study": study_report(StudyResults.read(study), case_set, load=FakePredictor),
         "everything": study_report(StudyResults.read(everything, case_set), case_set, load=FakePredictor),
         "run": run_report(run, folder / "run.html", case_set, load=FakePredictor),
+        "cases found": folder / "cases" / "index.html",
+        "exams found": folder / "exams" / "index.html",
         "embedding": run_report(embedded, folder / "embedding.html", views, load=FakePredictor),
     }
+
+
+def write_found(folder, query: Query, case_set: CaseSet) -> None:
+    """The page of a search."""
+    bundle = made_bundle(folder / "bundle", classes=case_set.classes("view"), ontology="early_pregnancy")
+    base = CaseBase.build(bundle, [case_set], folder / "base")
+    write_search(folder, search(base, query), query, base.manifest)
 
 
 @pytest.fixture
@@ -71,7 +87,8 @@ def opened(browser, pages, request):
     context.close()
 
 
-EVERY = pytest.mark.parametrize("opened", ["audit", "study", "everything", "run", "embedding"], indirect=True)
+KINDS = ["audit", "study", "everything", "run", "embedding", "cases found", "exams found"]
+EVERY = pytest.mark.parametrize("opened", KINDS, indirect=True)
 
 
 @EVERY
