@@ -28,11 +28,10 @@ _NO_QUERY = "The mean of what was found is looked for: the most typical cases co
 
 
 def label_of(facts: Facts, manifest: Manifest) -> str:
-    """What a case is labelled, at the first level of the bundle or else of its own that it is labelled at."""
-    own = [manifest.views.level] if manifest.views else []
-    levels = [*own, *manifest.levels, *(name.removeprefix(LABEL) for name in facts if name.startswith(LABEL))]
-    texts = next((facts[name] for level in levels if (name := f"{LABEL}{level}") in facts), ())
-    return " + ".join(texts)
+    """What a case is labelled at the first level of the bundle; at its own first where that has none."""
+    own = [*([manifest.views.level] if manifest.views else []), *manifest.levels]
+    names = [f"{LABEL}{level}" for level in own] or [name for name in facts if name.startswith(LABEL)]
+    return " + ".join(next((facts[name] for name in names if name in facts), ()))
 
 
 def number(value: float | None) -> str:
