@@ -218,7 +218,7 @@ class _PlainPooling(TorchFunctionMode):
 
 def _in_plain_words() -> dict[Any, Any]:
     """Derivatives in terms of operations that have a forward meaning."""
-    return core_aten_decompositions() | {
+    return dict(core_aten_decompositions()) | {
         _aten.convolution_backward.default: _convolution_backward,
         _aten.avg_pool2d_backward.default: _avg_pool2d_backward,
         _aten._adaptive_avg_pool2d_backward.default: _adaptive_avg_pool2d_backward,
