@@ -25,7 +25,7 @@ from .sqlite_file import connect, reported, transaction
 from .sqlite_rebuilding import Rebuilding
 from .sqlite_rows import body_of, head_of, record_in, record_row, vector_row, vector_type, vectors_in
 from .sqlite_staging import Staging, staging
-from .sqlite_state import Numbered, State, read_state, write_state
+from .sqlite_state import Numbered, State, mark, read_state, write_state
 from .store import Floats, Places, Space, Vectors
 
 _AT_ONCE = 8192
@@ -58,7 +58,7 @@ class SqliteStore:
         if path.exists():
             raise FolderError(f"{path} exists already.")
         sqlite_file.create(path)
-        state = State(1, 0, 0, 1, Numbered(1, space.id, space.dimension))
+        state = State(1, 0, 0, 0, 1, Numbered(1, space.id, space.dimension))
         with reported(path), closing(connect(path)) as connection, transaction(connection, "IMMEDIATE"):
             write_state(connection, state)
         return SqliteStore(path)
@@ -90,6 +90,8 @@ class SqliteStore:
                 ids[part], groups[part], exams[part] = found["id"], found["group"], found["exam"]
                 matrix[part] = found["vector"]
                 start += len(rows)
+            if not (np.diff(ids) > 0).all():
+                raise FolderError(f"{self.path} is damaged: it holds the vector of a case twice.")
         return Vectors(ids, matrix, groups, exams, state.version, state.space.space)
 
     def _vector_rows(self, connection: sqlite3.Connection, state: State) -> Iterator[list[bytes]]:
@@ -112,9 +114,13 @@ class SqliteStore:
         (case,) = connection.execute(query, (state.space.number, place)).fetchone()
         return f"{self.path} is damaged: the vector of {self._called(connection, case)} is not as written."
 
-    def _called(self, connection: sqlite3.Connection, case: int) -> str:
+    def _key(self, connection: sqlite3.Connection, case: int) -> str | None:
         row = connection.execute("SELECT key FROM cases WHERE id = ?", (case,)).fetchone()
-        return f"case '{row[0]}'" if row else f"case number {case}"
+        return row[0] if row else None
+
+    def _called(self, connection: sqlite3.Connection, case: int) -> str:
+        key = self._key(connection, case)
+        return f"case number {case}" if key is None else f"case '{key}'"
 
     def records(self, ids: Sequence[int]) -> list[Record]:
         """See `Store.records`."""
@@ -123,9 +129,9 @@ class SqliteStore:
 
     def _record(self, connection: sqlite3.Connection, case: int) -> Record:
         row = connection.execute("SELECT body, thumbnail FROM records WHERE case_id = ?", (case,)).fetchone()
-        if row is None:
+        if row is None and self._key(connection, case) is None:
             raise DataError(f"the case number {case} is not in {self.path} any more; search again.")
-        record = record_in(case, *row)
+        record = None if row is None else record_in(case, *row)
         if record is None:
             raise FolderError(
                 f"{self.path} is damaged: the record of {self._called(connection, case)} is not as written."
@@ -139,18 +145,26 @@ class SqliteStore:
 
     def _id(self, connection: sqlite3.Connection, key: str) -> int:
         row = connection.execute("SELECT id FROM cases WHERE key = ?", (key,)).fetchone()
-        if row is None:
+        case = row[0] if row else None
+        if case is None or self._key(connection, case) != key:  # a damaged index may lead astray
+            case = self._keys(connection).get(key)
+        if case is None:
             raise DataError(f"there is no case '{key}' in {self.path}.")
-        (case,) = row
-        if self._record(connection, case).key != key:
-            raise FolderError(f"{self.path} is damaged: the number of case '{key}' is not as written.")
         return case
+
+    def _keys(self, connection: sqlite3.Connection) -> dict[str, int]:
+        """The numbers of all cases by key, ascending."""
+        state = self._state(connection)
+        found = {key: case for case, key in connection.execute("SELECT id, key FROM cases ORDER BY id")}
+        if len(found) != state.cases or _marks(found) != state.keys:
+            raise FolderError(f"{self.path} is damaged: the list of its cases is not as written.")
+        return found
 
     def where(self, facts: Mapping[str, Sequence[str]]) -> Places:
         """See `Store.where`."""
         with self._reading() as connection:
             if not facts:
-                return np.array([case for (case,) in connection.execute("SELECT id FROM cases ORDER BY id")])
+                return np.array([*self._keys(connection).values()], np.int64)
             known = Facts(self.path, connection)
             return reduce(np.intersect1d, (known.holders(name, texts) for name, texts in facts.items()))
 
@@ -177,13 +191,12 @@ class SqliteStore:
         state = self._state(connection)
         if state.space.space != place.space:
             raise DataError(f"{self.path} was embedded anew meanwhile; add the cases again.")
-        count, case = Count(Facts(self.path, connection)), state.following
+        count, added = Count(Facts(self.path, connection)), dict[str, int]()
         for batch in place.batches():
-            self._insert(connection, state.space.number, case, batch, count)
-            case += len(batch)
-        added = case - state.following
-        texts = state.texts + count.write()
-        self._keep(connection, replace(state, cases=state.cases + added, texts=texts, following=case))
+            first = state.following + len(added)
+            self._insert(connection, state.space.number, first, batch, count)
+            added |= {record.key: case for case, (record, _) in enumerate(batch, first)}
+        self._keep(connection, state, added, 1, count)
 
     def _insert(
         self,
@@ -223,12 +236,12 @@ class SqliteStore:
         with self._writing() as connection:
             state = self._state(connection)
             facts = Facts(self.path, connection)
-            count, gone = Count(facts), 0
-            for case in {int(each) for each in ids}:
-                count.case(case, facts.of(case), -1)
-                gone += connection.execute("DELETE FROM cases WHERE id = ?", (case,)).rowcount
-            texts = state.texts + count.write()
-            self._keep(connection, replace(state, cases=state.cases - gone, texts=texts))
+            there = {key: case for case in ids if (key := self._key(connection, int(case))) is not None}
+            count = Count(facts)
+            for case in there.values():
+                count.case(int(case), facts.of(int(case)), -1)
+                connection.execute("DELETE FROM cases WHERE id = ?", (int(case),))
+            self._keep(connection, state, there, -1, count)
 
     @contextmanager
     def reembedding(self, space: Space) -> Generator[Rebuilding, None, None]:
@@ -281,8 +294,19 @@ class SqliteStore:
     def _state(self, connection: sqlite3.Connection) -> State:
         return read_state(connection, self.path)
 
-    def _keep(self, connection: sqlite3.Connection, state: State) -> None:
-        write_state(connection, replace(state, version=state.version + 1))
+    def _keep(
+        self, connection: sqlite3.Connection, state: State, cases: Mapping[str, int], sign: int, count: Count
+    ) -> None:
+        """Write the state with these cases, by key, more, sign 1, or less, sign -1."""
+        after = replace(
+            state,
+            version=state.version + 1,
+            cases=state.cases + sign * len(cases),
+            keys=state.keys + sign * _marks(cases),
+            texts=state.texts + count.write(),
+            following=max([state.following, *(case + 1 for case in cases.values())]),
+        )
+        write_state(connection, after)
 
     @contextmanager
     def _reading(self) -> Generator[sqlite3.Connection, None, None]:
@@ -302,3 +326,7 @@ class SqliteStore:
             transaction(connection, "IMMEDIATE"),
         ):
             yield connection
+
+
+def _marks(cases: Mapping[str, int]) -> int:
+    return sum(mark(case, key) for key, case in cases.items())

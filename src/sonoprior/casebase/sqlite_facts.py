@@ -51,7 +51,7 @@ class Text(NamedTuple):
 
 
 def _said(name: str, text: str, cases: int, total: int) -> bytes:
-    return "\0".join((name, text, str(cases), str(total))).encode()
+    return f"{name}\0{text}\0{cases}\0{total}".encode()
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,9 @@ class Facts:
         """
         query = "SELECT * FROM texts ORDER BY name, cases DESC, text"
         rows = [self._checked(Text(*row)) for row in self.connection.execute(query)]
-        if len(rows) != count:
-            raise FolderError(f"{self.path} is damaged: it must hold {count} facts, but has {len(rows)}.")
+        found = len({row.number for row in rows})
+        if found != count:
+            raise FolderError(f"{self.path} is damaged: it must hold {count} facts, but has {found}.")
         return rows
 
     def holders(self, name: str, texts: Sequence[str]) -> Places:

@@ -108,6 +108,8 @@ def reported(path: Path) -> Generator[None, None, None]:
         raise
     except sqlite3.DatabaseError as error:
         raise FolderError(_sentence(path, error)) from error
+    except UnicodeDecodeError as error:  # a damaged name of a table, which SQLite wants to tell
+        raise FolderError(f"{path} is damaged: {error}.") from error
 
 
 def _sentence(path: Path, error: sqlite3.DatabaseError) -> str:

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from zlib import crc32
 
 from sonoprior.core.errors import FolderError
 
@@ -32,6 +33,7 @@ class State:
     Attributes:
         version: one more after each change.
         cases: how many there are.
+        keys: the sum of `mark` of their keys, by which a wrong one is found.
         texts: how many texts of facts there are.
         following: the number of the next case; none is used twice.
         space: in use.
@@ -40,10 +42,16 @@ class State:
 
     version: int
     cases: int
+    keys: int
     texts: int
     following: int
     space: Numbered
     building: Numbered | None = None
+
+
+def mark(case: int, key: str) -> int:
+    """What a case adds to the sum of keys."""
+    return crc32(f"{case} {key}".encode())
 
 
 def read_state(connection: sqlite3.Connection, path: Path) -> State:
