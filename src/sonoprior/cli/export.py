@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from sonoprior.bundle.manifest import Manifest
 
 
-def export(run: Path, *, out: Path, data: Path | None = None, json: bool = False) -> None:
+def export(
+    run: Path, *, out: Path, data: Path | None = None, coverage: float = 0.95, json: bool = False
+) -> None:
     """Write the bundle of a run: what answers frames without torch.
 
     Parameters
@@ -23,13 +25,17 @@ def export(run: Path, *, out: Path, data: Path | None = None, json: bool = False
     data:
         The case set that the run was trained on, by which its confidence is calibrated; the one that it
         was trained from, where that still lies there, if none is named.
+    coverage:
+        How often the true class shall be among the candidates, from 0.5 to 0.999; the more often, the more
+        candidates an answer has.
     json:
         Print what the bundle says of itself as JSON.
     """
     from sonoprior.cases import CaseSet
     from sonoprior.export.run import export_run
 
-    manifest = export_run(run, out, case_set=None if data is None else CaseSet.open(data))
+    case_set = None if data is None else CaseSet.open(data)
+    manifest = export_run(run, out, case_set=case_set, coverage=coverage)
     if json:
         print_json(manifest.model_dump())
     for line in _told(out, manifest):

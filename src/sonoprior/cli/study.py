@@ -60,12 +60,18 @@ def study(  # noqa: PLR0913 (each is an option)
     from sonoprior.cases import CaseSet
     from sonoprior.studies.runs import Machines
     from sonoprior.studies.study import run_study
+    from sonoprior.training.exportable import warn_of_tap
     from sonoprior.training.recipe_file import load_recipe
 
     wanted = [*(changes or []), *([] if seeds is None else [f"study.seeds={seeds}"])]
     settings = load_recipe(recipe, quick=quick, changes=wanted)
     case_set = CaseSet.open(data)
-    failed = carry_out(out, lambda: run_study(settings, case_set, out, Machines(jobs, device, cluster)))
+
+    def train() -> dict[str, str]:
+        warn_of_tap(settings)
+        return run_study(settings, case_set, out, Machines(jobs, device, cluster))
+
+    failed = carry_out(out, train)
     show_study(out, case_set, failed, json)
     return SOME_FAILED if failed else 0
 

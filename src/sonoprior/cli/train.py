@@ -60,6 +60,7 @@ def train(  # noqa: PLR0913 (each is an option)
     """
     from sonoprior.cases import CaseSet
     from sonoprior.core.folder import read_json
+    from sonoprior.training.exportable import warn_of_tap
     from sonoprior.training.machine import choose_device
     from sonoprior.training.recipe_file import load_recipe
     from sonoprior.training.run import METRICS, Computing, plan_run, train_run
@@ -69,8 +70,10 @@ def train(  # noqa: PLR0913 (each is an option)
     plan = plan_run(settings, CaseSet.open(data), variant or settings.name, fold, seed)
     computing = Computing(choose_device(device))
     try:
-        with plain_warnings(), epoch_bar(settings) as after_epoch:
-            train_run(plan, out, computing, resume=resume, after_epoch=after_epoch)
+        with plain_warnings():
+            warn_of_tap(settings)
+            with epoch_bar(settings) as after_epoch:
+                train_run(plan, out, computing, resume=resume, after_epoch=after_epoch)
     except KeyboardInterrupt:
         print(how_to_resume(out), file=sys.stderr)
         raise

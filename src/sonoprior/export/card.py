@@ -178,8 +178,17 @@ def _results(card: Card) -> list[Block]:
     return [Paragraph(reading), Table(["measure", *parts], rows)]
 
 
+_LOCALISED = {
+    "inside": "attribution inside the outlines",
+    "pointing": "attribution highest inside an outline",
+    "correlation": "correlation of attribution with the outlines",
+}
+
+
 def title_of(name: str) -> str:
     """A metric in words, or as it is called where it has no others."""
+    if name in _LOCALISED:
+        return _LOCALISED[name]
     try:
         return metric_named(name).title
     except SonopriorError:
@@ -275,12 +284,12 @@ def _overlay(overlay: Overlay | None, reason: str) -> list[Block]:
 
 def _search(card: Card) -> list[Block]:
     compared, text = card.said["compared"], card.said["text"]
-    spaces = f"by image, in {card.said['dimension']} dimensions ({listed(compared)})"
+    spaces = f"By image, in {card.said['dimension']} dimensions ({listed(compared)})"
     by_text = _text(text) if text else f"not by text: {card.no_text}"
     terms: Mapping[str, Mapping[str, str]] = card.said["terms"]
     named = sum(len(of) for of in terms.values())
     by_term = f"by {named} terms of an ontology" if named else "not by term: its classes are in no ontology"
-    return [Paragraph(f"{spaces}; {by_text}; {by_term}.".capitalize())]
+    return [Paragraph(f"{spaces}; {by_text}; {by_term}.")]
 
 
 def _text(text: TextSide) -> str:

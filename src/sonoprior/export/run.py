@@ -11,6 +11,7 @@ from sonoprior.bundle.confidence import Confidence
 from sonoprior.bundle.folder import seal
 from sonoprior.bundle.manifest import FEATURES, NETWORK, Manifest, Views
 from sonoprior.cases.case_set import CaseSet
+from sonoprior.core.checks import within
 from sonoprior.core.errors import FolderError
 from sonoprior.core.folder import whole_folder
 from sonoprior.models.network import Network
@@ -32,11 +33,14 @@ from .unfamiliarity import Unfamiliarity
 
 TOLERANCE = 1e-4
 """By how much an exported number may differ from the trained network's, as a share of the largest above 1."""
+COVERAGE = 0.95
 LEARNT_FROM = ("train", UNLABELLED)
 """The parts that show what is familiar, and say nothing of confidence: a network is too sure of them."""
 
 
-def export_run(run: Path, out: Path, *, case_set: CaseSet | None = None) -> Manifest:
+def export_run(
+    run: Path, out: Path, *, case_set: CaseSet | None = None, coverage: float = COVERAGE
+) -> Manifest:
     """Write the bundle of a run.
 
     Args:
@@ -44,6 +48,8 @@ def export_run(run: Path, out: Path, *, case_set: CaseSet | None = None) -> Mani
         out: the folder to write, whole or not at all.
         case_set: the set that it was trained on; where None, the one that the run remembers, if it still
             lies there. Without it the bundle is not calibrated, and tells no strange frame from a known one.
+        coverage: how often the true class shall be among the candidates, from 0.5 to 0.999; the more often,
+            the more candidates.
 
     Returns:
         What the bundle says of itself.
@@ -53,22 +59,26 @@ def export_run(run: Path, out: Path, *, case_set: CaseSet | None = None) -> Mani
         DataError: if the case set is another one.
         ModelError: if the network cannot be exported, or gives other numbers when it was.
         OntologyError: if the ontology of the run cannot be read any more.
+        SonopriorError: if the coverage is none.
     """
+    within("coverage", coverage, 0.5, 0.999)
     predictor = load(run, "cpu")
     if not is_finished(run):
         raise FolderError(f"{run} is not finished: it was never measured; resume its training first.")
     case_set, missing = training_set(predictor, case_set)
     with whole_folder(out) as building:
-        return seal(building, _write(predictor, case_set, missing, building))
+        return seal(building, _write(predictor, case_set, missing, coverage, building))
 
 
-def _write(predictor: Predictor, case_set: CaseSet | None, missing: str, folder: Path) -> dict[str, Any]:
+def _write(
+    predictor: Predictor, case_set: CaseSet | None, missing: str, coverage: float, folder: Path
+) -> dict[str, Any]:
     """Write every file but the manifest; the fields of `Manifest`."""
     identity, heads = predictor.identity, predictor.model.heads
     overlay, tap, no_overlay = export_overlay(predictor, folder)
     network = _network(predictor, tap, case_set)
     dimension = _write_network(network.graph, folder)
-    confidence = _confidence(predictor, network, missing)
+    confidence = _confidence(predictor, network, missing, coverage)
     confidence.write(folder)
     if predictor.model.decider is not None:
         predictor.model.decider.write(folder)
@@ -159,7 +169,7 @@ def views_of(predictor: Predictor, graph: ExportedNetwork, classes: list[str]) -
     return Views(level=predictor.model.level, classes=classes, named_by=how)
 
 
-def _confidence(predictor: Predictor, network: _Fitted, missing: str) -> Confidence:
+def _confidence(predictor: Predictor, network: _Fitted, missing: str, coverage: float) -> Confidence:
     """How far the answers can be believed, fitted on the cases that a run keeps for it."""
     graph, views = network.graph, network.views
     if not network.parts:
@@ -177,6 +187,7 @@ def _confidence(predictor: Predictor, network: _Fitted, missing: str) -> Confide
         views,
         {name: of for name, of in cases.items() if len(of)},
         decider=predictor.model.decider,
+        coverage=coverage,
     )
 
 
