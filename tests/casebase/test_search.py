@@ -109,11 +109,6 @@ def test_a_term_counts_where_a_case_shows_it(base):
         search(base, Query(term="yolk sac"))
 
 
-def test_like_this_but_another_view_is_the_nearest_of_that_view(base):
-    assert keys(search(base, Query([picture(65)], term="adnexal view"))) == ["c", "b", "a"]
-    assert keys(search(base, Query(case="made/c", term="adnexal view"))) == ["b", "a"]
-
-
 def test_filters_by_any_field(base):
     assert keys(search(base, Query([picture(22)], where={"device": ["Borealis"]}))) == ["c", "d", "e"]
     both = {"device": ["Borealis", "Aquila"], "label.view": [RIGHT, UTERUS]}

@@ -24,6 +24,7 @@ _READING = (
     " views lie in the ontology: 0 for the same one, 1 for views that share nothing. Nothing of the query's"
     " own patient or exam is shown unless it was asked for. Likeness is no diagnosis."
 )
+_CORRECTED = "Of these the cases that show most of what the query shows besides its view come first."
 _NO_QUERY = "The mean of what was found is looked for: the most typical cases come first."
 
 
@@ -44,6 +45,7 @@ def plain(found: Found) -> dict[str, Any]:
     return {
         "asked": [{"name": one.name, "facts": _plain(one.facts)} for one in found.shown],
         "found": "exams" if found.exams else "cases",
+        "corrected": found.corrected,
         "could be found": found.could,
         "left out as the query's own": found.left_out,
         "hits": [_plain_hit(hit, exam=found.exams) for hit in found.hits],
@@ -102,6 +104,7 @@ def _asked(found: Found, query: Query, manifest: Manifest) -> list[Block]:
     ]
     narrowed = [
         *([f"Term: {query.term}, and what lies below it."] if query.term else []),
+        *([_CORRECTED] if found.corrected else []),
         *(f"{name}: {' or '.join(texts)}." for name, texts in query.where.items()),
     ]
     said = [f"Text: {query.text}"] if query.text else [] if found.shown else [_NO_QUERY]

@@ -1,7 +1,6 @@
 """Search: known cases that are like images, an exam or a text, that show a term, or both.
 
-"Like this, but right adnexa" is a search by an image among the cases that show a term: nothing that moves the
-image's embedding towards the term was better (docs/results/correction.md).
+An image beside a term that is a view is a correction, "like this, but right adnexa"; see `correction`.
 """
 
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from sonoprior.core.errors import DataError
 from sonoprior.core.randomness import generator
 
 from .asking import Asked, Shown, asked_of
+from .correction import corrected
 from .query import Query
 from .ranking import Exams, Ranked, Ranking
 from .record import Record
@@ -38,7 +38,8 @@ class Frame:
     Attributes:
         record: the case.
         similarity: the cosine of its embedding and the query's; where only terms and filters are asked for,
-            of its embedding and the mean of those that were found.
+            of its embedding and the mean of those that were found; of a correction, of what both show
+            besides their view.
         distance: how far its view lies in the ontology from the view of what it is like, in [0, 1]; None
             where either has no term.
         like: which of the things asked with, by position.
@@ -80,6 +81,7 @@ class Found:
         hits: the best first; fewer than asked for where fewer may be found.
         shown: what was asked with; empty where only terms and filters were.
         exams: whether hits are exams.
+        corrected: whether they are of a correction.
         could: how many cases might have been found.
         left_out: how many were left out because they are of the query's own patient or exam.
     """
@@ -87,6 +89,7 @@ class Found:
     hits: Sequence[Hit]
     shown: Sequence[Shown]
     exams: bool
+    corrected: bool
     could: int
     left_out: int
 
@@ -124,9 +127,23 @@ class Searcher:
         may = self._passing(query, terms, vectors)
         asked = asked_of(self.base, query, vectors) if query.likens else _typical(vectors, may)
         own = may & np.isin(vectors.groups, [] if query.own else list(asked.groups))
-        ranked = self._ranked(query, asked, vectors, may & ~own, k, rerank=rerank)
+        may &= ~own
+        correction = self._correction(query, terms, asked, vectors, may)
+        if correction is None:
+            ranked = self._ranked(query, asked, vectors, may, k, rerank=rerank)
+        elif rerank:
+            raise DataError("a correction, images beside a term that is a view, cannot be re-ranked.")
+        else:
+            ranked = _of_correction(*correction, k, of_exam=query.of_exam)
         hits = [self._hit(one, asked, terms, of_exam=query.of_exam) for one in ranked]
-        return Found(hits, asked.shown, query.of_exam, int((may & ~own).sum()), int(own.sum()))
+        return Found(hits, asked.shown, query.of_exam, correction is not None, int(may.sum()), int(own.sum()))
+
+    def _correction(
+        self, query: Query, terms: Terms, asked: Asked, vectors: Vectors, may: Bools
+    ) -> tuple[Vectors, Floats] | None:
+        if query.term is None or query.text is not None or not query.likens:
+            return None
+        return corrected(self.base.store, terms, query.term, asked, vectors, may)
 
     def _ranked(
         self, query: Query, asked: Asked, vectors: Vectors, may: Bools, k: int, *, rerank: bool
@@ -205,6 +222,13 @@ class Searcher:
 def search(base: "CaseBase", query: Query, k: int = 10, *, rerank: bool = False) -> Found:
     """One search; see `Searcher.find`, which a program that searches again and again keeps."""
     return Searcher(base).find(query, k, rerank=rerank)
+
+
+def _of_correction(vectors: Vectors, queries: Floats, k: int, *, of_exam: bool) -> list[Ranked]:
+    ranking = Ranking(vectors, np.ones(len(vectors.ids), np.bool_))
+    if of_exam:
+        return ranking.exams(queries, Exams(vectors.exams), k)
+    return ranking.cases(queries[0], k)
 
 
 def over_cases(vectors: Vectors, seed: int = 0) -> Floats:

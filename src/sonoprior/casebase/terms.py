@@ -31,6 +31,7 @@ class Terms:
 
     Attributes:
         own_levels: the levels of the labels that the bundle names or embeds by, the leaf first.
+        levels: these, then all others of whose classes it knows the terms.
     """
 
     def __init__(self, manifest: Manifest, ontology: Ontology | None) -> None:
@@ -38,6 +39,7 @@ class Terms:
         self.ontology = ontology
         named = [manifest.views.level] if manifest.views else []
         self.own_levels = list(dict.fromkeys([*named, *manifest.levels]))
+        self.levels = list(dict.fromkeys([*self.own_levels, *manifest.terms]))
 
     def term(self, text: str) -> Term:
         """The term of a code, name or synonym.
@@ -53,6 +55,12 @@ class Terms:
             )
         return self.ontology.find(text)
 
+    def below(self, text: str) -> frozenset[str]:
+        """The codes of a term and of everything that is a kind of it; errors as in `term`."""
+        code = self.term(text).id
+        assert self.ontology is not None  # it has a term
+        return frozenset(self.ontology.descendants(code))
+
     def cases(self, store: Store, text: str) -> Places:
         """The numbers, ascending, of the cases that show a term or a kind of it, or are of such a class.
 
@@ -60,9 +68,7 @@ class Terms:
             DataError: if the bundle has no ontology, or no case shows such a term.
             OntologyError: if the ontology has no such term.
         """
-        term = self.term(text)
-        assert self.ontology is not None  # it has a term
-        below = {*self.ontology.descendants(term.id)}
+        term, below = self.term(text), self.below(text)
         found: list[Places] = []
         for name, texts in store.facts().items():
             wanted = [each for each in texts if below & {*self.codes(name, [each])}]
@@ -102,7 +108,7 @@ class Terms:
         Returns:
             None where there is no such level.
         """
-        for level in dict.fromkeys([*self.own_levels, *self.manifest.terms]):
+        for level in self.levels:
             own, other = (
                 self.codes(f"{LABEL}{level}", facts.get(f"{LABEL}{level}", ())) for facts in (first, second)
             )

@@ -34,8 +34,8 @@ def search(  # noqa: PLR0913 (each is an option)
     """Find the known cases that are like an image, an exam or a text, or that show a term.
 
     Nothing of the query's own patient or exam is found. Several images are of one exam, and exams are found
-    for them. --term beside --image is a correction, "like this, but right adnexa": the cases of the term or
-    of what lies below it, those most like the image first.
+    for them. --term beside --image is a correction, "like this, but right adnexa": the cases of that view,
+    those first that show most of what the image shows besides its own view.
 
     Parameters
     ----------
@@ -117,6 +117,8 @@ def _say(found: "Found", k: int, out: Path | None) -> None:
             f"{found.left_out} cases of the query's own patient or exam left out; --own finds them",
             file=sys.stderr,
         )
+    if found.corrected:
+        print("corrected: similar in what is shown besides the view", file=sys.stderr)
     for one in found.shown:
         if one.familiar is False:
             print(
