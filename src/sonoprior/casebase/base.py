@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+
 from sonoprior.bundle.folder import open_bundle
 from sonoprior.bundle.manifest import Manifest
 from sonoprior.cases.case_set import CaseSet
@@ -176,9 +178,11 @@ class CaseBase:
         count = 0
         with self.store.adding() as adding, bar("embedding cases", sum(map(len, case_sets))) as tick:
             for records, frames in self._ingested(case_sets, adding, tick, on_unreadable):
-                if records:
-                    adding.put(records, self._bundles.of(adding.space).recogniser.embed(frames))
-                count += len(records)
+                embeddings = self._bundles.of(adding.space).recogniser.embed(frames)
+                kept = _with_direction(records, embeddings, on_unreadable)
+                if kept:
+                    adding.put([records[at] for at in kept], embeddings[kept])
+                count += len(kept)
         return count
 
     def remove(self, keys: Iterable[str] = (), exams: Iterable[str] = (), sets: Iterable[str] = ()) -> int:
@@ -245,8 +249,10 @@ class CaseBase:
             self._bundles.copy(Path(bundle))
             recogniser = self._bundles.of(space).recogniser
             while ids := new.missing(_AT_ONCE):
-                frames = [images.of(record) for record in self.store.records(ids)]
-                new.put(ids, recogniser.embed(frames))
+                records = self.store.records(ids)
+                embeddings = recogniser.embed([images.of(record) for record in records])
+                _with_direction(records, embeddings, None)
+                new.put(ids, embeddings)
                 count += len(ids)
                 tick(len(ids))
         self._bundles.keep_only(self.store.space())
@@ -323,3 +329,22 @@ def _opened(sets: Sets) -> list[CaseSet]:
                     " the case sets another name."
                 )
     return opened
+
+
+def _with_direction(
+    records: Sequence[Record], embeddings: Floats, on_unreadable: OnUnreadable | None
+) -> list[int]:
+    """The places of the cases whose embedding (n, D) points anywhere; of the others somebody is told.
+
+    Raises:
+        DataError: if nobody is to be told.
+    """
+    points = np.isfinite(embeddings).all(axis=1) & embeddings.any(axis=1)
+    for at in np.flatnonzero(~points).tolist():
+        problem = (
+            f"the network finds nothing in the image of case '{records[at].key}', so it cannot be compared."
+        )
+        if on_unreadable is None:
+            raise DataError(problem)
+        on_unreadable(problem)
+    return np.flatnonzero(points).tolist()

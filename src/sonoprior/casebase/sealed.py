@@ -19,9 +19,9 @@ def sealed(content: bytes, number: int = 0) -> bytes:
     return content + crc32(content, number).to_bytes(SEAL, "little")
 
 
-def opened(seal: object, number: int = 0) -> bytes | None:
+def opened(seal: object, number: object = 0) -> bytes | None:
     """The content of sealed bytes; None if they are damaged, or belong to something else."""
-    if not isinstance(seal, bytes) or crc32(seal, number) != _WHOLE:
+    if not isinstance(seal, bytes) or not isinstance(number, int) or crc32(seal, number) != _WHOLE:
         return None
     return seal[:-SEAL]
 
