@@ -27,7 +27,8 @@ LIGHT = [
     "import sonoprior.attribution",
     "import sonoprior.objectives, sonoprior.objectives.settings",
     "import sonoprior.training.recipe",
-    "import sonoprior.bundle.folder, sonoprior.bundle.decider",
+    "import sonoprior.bundle.folder, sonoprior.bundle.decider, sonoprior.bundle.confidence",
+    "import sonoprior.runtime, sonoprior.runtime.onnxruntime_engine, sonoprior.runtime.openvino_engine",
     "from sonoprior.cases.phantom import make_phantom",
     EVERY_COMMAND,
 ]
@@ -41,7 +42,8 @@ def test_light_entry_points_load_nothing_heavy(entry):
 
 
 @pytest.mark.parametrize(
-    "package", ["sonoprior", "knowledge", "cases", "models", "attribution", "objectives", "training"]
+    "package",
+    ["sonoprior", "knowledge", "cases", "models", "attribution", "objectives", "training", "runtime"],
 )
 def test_public_names_exist(package):
     module = importlib.import_module("sonoprior" if package == "sonoprior" else f"sonoprior.{package}")
