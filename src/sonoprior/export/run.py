@@ -75,6 +75,7 @@ def _write(
 ) -> dict[str, Any]:
     """Write every file but the manifest; the fields of `Manifest`."""
     identity, heads = predictor.identity, predictor.model.heads
+    text = export_text(predictor, folder)  # first, since its encoder may not be there any more
     overlay, tap, no_overlay = export_overlay(predictor, folder)
     network = _network(predictor, tap, case_set)
     dimension = _write_network(network.graph, folder)
@@ -83,7 +84,6 @@ def _write(
     if predictor.model.decider is not None:
         predictor.model.decider.write(folder)
     terms = export_ontology(predictor, case_set, folder)
-    text = export_text(predictor, folder)
     said = {
         "name": name_of(predictor),
         "side": network.graph.side,
