@@ -9,8 +9,8 @@ from sonoprior.core.errors import FolderError
 from sonoprior.core.folder import refuse_newer
 
 FORMAT = 1
-_PATIENCE = 60.0
-"""How many seconds a writer waits for another one."""
+_PATIENCE = 300.0
+"""How many seconds a writer waits for another one, which may be taking over some hundred thousand cases."""
 
 # A row of vectors stays on one page up to a length of about 1,000.
 _PAGE = 16384

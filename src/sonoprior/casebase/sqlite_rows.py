@@ -1,7 +1,6 @@
 """How a case stands in the rows of a store in SQLite: every one sealed, with the number of its case."""
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -33,12 +32,20 @@ def vector_row(head: bytes, vector: Floats) -> bytes:
 
 def body_of(record: Record) -> bytes:
     """A record without its thumbnail."""
-    return json.dumps(asdict(record) | {"thumbnail": None}, ensure_ascii=False).encode()
+    said = {
+        "key": record.key,
+        "group": record.group,
+        "exam": record.exam,
+        "facts": {name: list(texts) for name, texts in record.facts.items()},
+        "caption": record.caption,
+        "source": dict(record.source),
+    }
+    return json.dumps(said, ensure_ascii=False).encode()
 
 
 def record_of(body: bytes, thumbnail: bytes) -> Record:
     """The record of a body."""
-    return Record(**(json.loads(body) | {"thumbnail": thumbnail}))
+    return Record(**json.loads(body), thumbnail=thumbnail)
 
 
 def record_row(case: int, body: bytes, thumbnail: bytes) -> tuple[int, bytes, bytes]:
