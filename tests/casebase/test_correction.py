@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from casebase.made_base import BLADDER, LEFT, RIGHT, UTERUS, case, made_base, picture
-from sonoprior.casebase.correction import besides
+from sonoprior.casebase.correction import moved
 from sonoprior.casebase.query import Query
 from sonoprior.casebase.search import search
-from sonoprior.core.errors import DataError
 
 ANGLES = {RIGHT: 20, LEFT: 60, UTERUS: 150}
 
@@ -28,22 +27,19 @@ def cases():
     ]
 
 
-def unit(vector):
-    return vector / np.linalg.norm(vector)
-
-
 def slow(cases, query, view, group, wanted):
-    """Keys by the cosine of what is left of both, and that cosine."""
+    """Keys with their cosine to the query moved half the way from the mean of its view to the wanted one."""
     others = [(record, vector) for record, vector in cases if record.group != group]
     own = np.mean([vector for record, vector in others if record.fact("label.view") == view], axis=0)
     found = [(record, vector) for record, vector in others if record.fact("label.view") in wanted]
     there = np.mean([vector for _, vector in found], axis=0)
-    scores = {record.key: unit(vector - there) @ unit(query - own) for record, vector in found}
+    query = query - own / 2 + there / 2
+    scores = {record.key: vector @ query / np.linalg.norm(query) for record, vector in found}
     return sorted(scores.items(), key=lambda item: -item[1])
 
 
 @pytest.mark.parametrize(("term", "wanted"), [(LEFT, {LEFT}), ("adnexal view", {LEFT, RIGHT})])
-def test_what_is_left_of_both_without_the_means_of_their_views(tmp_path, cases, term, wanted):
+def test_an_image_is_moved_half_the_way_to_the_wanted_view(tmp_path, cases, term, wanted):
     base = made_base(tmp_path / "base", cases)
     record, vector = cases[2]
     found = search(base, Query(case=record.key, term=term), k=99)
@@ -90,16 +86,17 @@ def test_where_nothing_can_be_taken_away_the_nearest_of_the_term_come_first(tmp_
     assert sorted(hit.name for hit in found.hits) == sorted(shows)
 
 
-def test_a_correction_is_not_reranked(tmp_path, cases):
+def test_a_correction_may_be_reranked(tmp_path, cases):
     base = made_base(tmp_path / "base", cases)
-    with pytest.raises(
-        DataError, match="a correction, images beside a term that is a view, cannot be re-ranked"
-    ):
-        search(base, Query([picture(140)], term=LEFT), rerank=True)
+    query = Query([picture(140)], term=LEFT)
+    plain, again = search(base, query, k=99), search(base, query, k=99, rerank=True)
+    assert again.corrected
+    near = {hit.name: hit.similarity for hit in plain.hits}
+    assert {hit.name: hit.similarity for hit in again.hits} == pytest.approx(near, abs=1e-6)
+    assert all(hit.score > hit.similarity for hit in again.hits)
 
 
-def test_a_view_of_one_frame_leaves_nothing_to_compare(tmp_path, cases):
-    base = made_base(tmp_path / "base", [*cases, case("alone", 100, BLADDER, patient="other")])
-    (hit,) = search(base, Query(case="made/c00", term=BLADDER)).hits
-    assert (hit.name, hit.similarity) == ("made/alone", 0)
-    assert besides(np.ones((2, 3), np.float32), np.ones(3, np.float32)).tolist() == [[0, 0, 0], [0, 0, 0]]
+def test_an_image_that_would_be_moved_to_nowhere_stays():
+    here = np.array([1, 0], np.float32)
+    assert moved(here, 2 * here, 0 * here).tolist() == here.tolist()
+    assert moved(here, 0 * here, 2 * here[::-1]) == pytest.approx([0.5**0.5, 0.5**0.5])

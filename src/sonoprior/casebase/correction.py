@@ -1,13 +1,12 @@
-"""Correction: "like this, but right adnexa". What an image shows besides its view, looked for in another one.
+"""Correction: "like this, but right adnexa". An image moved from its view towards another one.
 
-Frames of one view lie around the mean of that view. What is left of an embedding when the mean of its own
-view is taken away is what it shows besides; the cases of the wanted view are ordered by the cosine of what is
-left of both. It finds more of what the query shows than the nearest of the wanted view as they are, which is
-measured by benchmarks/correction.py and kept in docs/results/correction.md.
+Frames of one view lie around the mean of that view. An image is moved half the way from the mean of its own
+view to that of the wanted one, and the cases of the wanted view that lie nearest to where it is then come
+first. Beside the nearest of the wanted view it is measured by benchmarks/correction.py, whose figures stand in
+docs/results/correction.md.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +19,17 @@ Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
 
-def besides(embeddings: Floats, mean: Floats) -> Floats:
-    """What embeddings (n, D) show besides a mean (D,), of length 1; zero where nothing is left."""
-    left = embeddings - mean
-    length = np.linalg.norm(left, axis=1, keepdims=True)
-    return np.divide(left, length, out=np.zeros_like(left), where=length > 0)
+def moved(embedding: Floats, own: Floats, wanted: Floats) -> Floats:
+    """An embedding (D,) moved half the way between two means, of length 1; unmoved where nothing is left."""
+    there = embedding + (wanted - own) / 2
+    length = np.linalg.norm(there)
+    return (there / length).astype(np.float32) if length else embedding
 
 
 def corrected(
     store: Store, terms: Terms, term: str, asked: Asked, vectors: Vectors, may: Bools
-) -> tuple[Vectors, Floats] | None:
-    """The cases of a wanted view and a query, both as what they show besides their view.
+) -> Floats | None:
+    """The embeddings of a query, moved towards a wanted view.
 
     Args:
         store: of the base.
@@ -41,25 +40,16 @@ def corrected(
         may: (n,) which of them may be found; each shows the term.
 
     Returns:
-        the m cases that may be found, and (q, D); None where the term is no view, or nothing is known of the
-        view of a frame of the query, or no case of another patient shows it.
+        (q, D); None where the term is no view, or nothing is known of the view of a frame of the query, or no
+        case of another patient shows it.
     """
     own = np.isin(vectors.groups, list(asked.groups))
     means = [_of_its_view(store, terms, term, shown, vectors, own) for shown in asked.shown]
     known = [mean for mean in means if mean is not None]
     if len(known) < len(means) or not may.any():
         return None
-    rows = np.flatnonzero(may)
-    matrix = vectors.matrix[rows]
-    found = replace(
-        vectors,
-        ids=vectors.ids[rows],
-        matrix=besides(matrix, _mean(matrix)),
-        groups=vectors.groups[rows],
-        exams=vectors.exams[rows],
-    )
-    left = [besides(row[None], mean)[0] for row, mean in zip(asked.vectors, known, strict=True)]
-    return found, np.stack(left)
+    wanted = _mean(vectors.matrix[may])
+    return np.stack([moved(row, mean, wanted) for row, mean in zip(asked.vectors, known, strict=True)])
 
 
 def _of_its_view(

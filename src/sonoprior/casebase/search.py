@@ -4,7 +4,7 @@ An image beside a term that is a view is a correction, "like this, but right adn
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,8 +38,8 @@ class Frame:
     Attributes:
         record: the case.
         similarity: the cosine of its embedding and the query's; where only terms and filters are asked for,
-            of its embedding and the mean of those that were found; of a correction, of what both show
-            besides their view.
+            of its embedding and the mean of those that were found; of a correction, of its embedding and the
+            moved one of the query.
         distance: how far its view lies in the ontology from the view of what it is like, in [0, 1]; None
             where either has no term.
         like: which of the things asked with, by position.
@@ -129,18 +129,15 @@ class Searcher:
         own = may & np.isin(vectors.groups, [] if query.own else list(asked.groups))
         may &= ~own
         correction = self._correction(query, terms, asked, vectors, may)
-        if correction is None:
-            ranked = self._ranked(query, asked, vectors, may, k, rerank=rerank)
-        elif rerank:
-            raise DataError("a correction, images beside a term that is a view, cannot be re-ranked.")
-        else:
-            ranked = _of_correction(*correction, k, of_exam=query.of_exam)
+        moved = asked if correction is None else replace(asked, vectors=correction)
+        ranked = self._ranked(query, moved, vectors, may, k, rerank=rerank)
         hits = [self._hit(one, asked, terms, of_exam=query.of_exam) for one in ranked]
-        return Found(hits, asked.shown, query.of_exam, correction is not None, int(may.sum()), int(own.sum()))
+        is_corrected = correction is not None
+        return Found(hits, asked.shown, query.of_exam, is_corrected, int(may.sum()), int(own.sum()))
 
     def _correction(
         self, query: Query, terms: Terms, asked: Asked, vectors: Vectors, may: Bools
-    ) -> tuple[Vectors, Floats] | None:
+    ) -> Floats | None:
         if query.term is None or query.text is not None or not query.likens:
             return None
         return corrected(self.base.store, terms, query.term, asked, vectors, may)
@@ -222,13 +219,6 @@ class Searcher:
 def search(base: "CaseBase", query: Query, k: int = 10, *, rerank: bool = False) -> Found:
     """One search; see `Searcher.find`, which a program that searches again and again keeps."""
     return Searcher(base).find(query, k, rerank=rerank)
-
-
-def _of_correction(vectors: Vectors, queries: Floats, k: int, *, of_exam: bool) -> list[Ranked]:
-    ranking = Ranking(vectors, np.ones(len(vectors.ids), np.bool_))
-    if of_exam:
-        return ranking.exams(queries, Exams(vectors.exams), k)
-    return ranking.cases(queries[0], k)
 
 
 def over_cases(vectors: Vectors, seed: int = 0) -> Floats:
