@@ -72,13 +72,21 @@ def connect(path: Path) -> sqlite3.Connection:
             isolation_level=None,
             check_same_thread=False,
         )
-        for setting in _SETTINGS:
-            connection.execute(setting)
-        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    for setting in _SETTINGS:
+        connection.execute(setting)
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
     if found == 0:
         raise FolderError(f"{path} is damaged: it is no store of cases.")
     refuse_newer(path, "case base", found, FORMAT)
-    return connection
 
 
 @contextmanager
