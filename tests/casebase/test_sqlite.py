@@ -174,6 +174,11 @@ def test_what_is_not_as_written_is_not_served(tmp_path, statement, message):
     damage(store.path, statement)
     with pytest.raises(FolderError, match=message):
         content(SqliteStore(store.path))
+    try:
+        opened_anyway = SqliteStore(store.path)
+    except FolderError:
+        return
+    assert opened_anyway.problems()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])

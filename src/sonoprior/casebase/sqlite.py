@@ -6,7 +6,7 @@ compare.
 """
 
 import sqlite3
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import reduce
@@ -236,11 +236,11 @@ class SqliteStore:
         with self._writing() as connection:
             state = self._state(connection)
             facts = Facts(self.path, connection)
-            there = {key: case for case in ids if (key := self._key(connection, int(case))) is not None}
+            there = {key: case for case in map(int, ids) if (key := self._key(connection, case)) is not None}
             count = Count(facts)
             for case in there.values():
-                count.case(int(case), facts.of(int(case)), -1)
-                connection.execute("DELETE FROM cases WHERE id = ?", (int(case),))
+                count.case(case, facts.of(case), -1)
+                connection.execute("DELETE FROM cases WHERE id = ?", (case,))
             self._keep(connection, state, there, -1, count)
 
     @contextmanager
@@ -264,20 +264,17 @@ class SqliteStore:
         return [f"{self.path} is damaged: {text}." for text in said if text != "ok"]
 
     def _failures(self) -> Iterator[str]:
-        for check in (self.vectors, self.facts, self._check_facts):
-            try:
-                check()
-            except FolderError as error:
-                yield str(error)
-        try:
-            every = self.where({})
-        except FolderError:
-            return  # which the structure has told
+        yield from _told(self.vectors)
+        yield from _told(self._check_facts)
+        yield from _told(lambda: self.where({}))
+        every: list[int] = []
+        yield from _told(lambda: every.extend(self._numbers()))
         for case in every:
-            try:
-                self.records([case])
-            except FolderError as error:
-                yield str(error)
+            yield from _told(lambda case=case: self.records([case]))
+
+    def _numbers(self) -> list[int]:
+        with self._reading() as connection:
+            return [case for (case,) in connection.execute("SELECT id FROM cases")]
 
     def _check_facts(self) -> None:
         for name, texts in self.facts().items():
@@ -326,6 +323,14 @@ class SqliteStore:
             transaction(connection, "IMMEDIATE"),
         ):
             yield connection
+
+
+def _told(check: Callable[[], object]) -> Iterator[str]:
+    """What a check says of damage, if anything."""
+    try:
+        check()
+    except FolderError as error:
+        yield str(error)
 
 
 def _marks(cases: Mapping[str, int]) -> int:
