@@ -178,6 +178,7 @@ def test_nothing_of_the_machine_is_in_a_graph(bundles):
             assert said not in content
 
 
+@pytest.mark.usefixtures("without_overlay")
 def test_a_run_without_its_case_set_is_exported_and_says_what_it_lacks(bundles, tmp_path):
     one = bundles("embedding")
     lost = copy(one.run, tmp_path, case_set=str(tmp_path / "gone"))
@@ -239,6 +240,7 @@ def test_an_existing_folder_is_left_as_it_is(bundles, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
 
 
+@pytest.mark.usefixtures("without_overlay")
 def test_a_graph_with_other_numbers_is_refused_and_leaves_nothing(bundles, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "TOLERANCE", -1.0)
     with pytest.raises(ModelError, match="the network gives other numbers as ONNX than as it was trained"):

@@ -13,13 +13,14 @@ def run(*arguments):
     return ended.value.code
 
 
+@pytest.mark.usefixtures("without_overlay")
 def test_a_bundle_with_what_it_can_do_in_words(bundles, tmp_path, capsys):
     one = bundles("classifier")
     assert run("export", one.run, "--out", tmp_path / "bundle", "--coverage", "0.8") == 0
     shown = capsys.readouterr().out
     assert "tiny, guided; names 2 classes; embeds in 96 dimensions" in shown
     assert "confidence: calibrated on" in shown
-    assert "overlay: at backbone.layer2, graph" in shown
+    assert "overlay: none; left out here. Nor can the last map be used: left out here." in shown
     assert json.loads((tmp_path / "bundle" / "confidence.json").read_text())["coverage"] == 0.8
     assert (tmp_path / "bundle" / "index.html").is_file()
 
