@@ -122,7 +122,7 @@ def test_images_lie_nearest_to_the_caption_of_their_class(tmp_path):
     assert (nearest == views.labels("view")[test]).mean() > 0.8  # by chance 0.2
 
 
-@pytest.mark.parametrize("write", [write_bert, write_clip])
+@pytest.mark.parametrize("write", [write_bert, pytest.param(write_clip, marks=pytest.mark.long)])
 def test_of_a_trained_encoder_the_graph_gives_what_it_learnt_without_dropout(views, tmp_path, write):
     write(tmp_path / "model")
     if write is write_bert:
@@ -184,12 +184,20 @@ def test_a_trained_encoder_whose_folder_has_another_shape_is_refused(views, tmp_
         exported(run, tmp_path / "out")
 
 
-def test_a_projection_that_is_missing_is_found(again):
+@pytest.mark.parametrize(
+    ("level", "tensors", "message"),
+    [
+        ("view", {}, r".*projection\.weight"),
+        ("view", {"projection.weight": torch.ones(4, 16)}, r".*must be \(8, 16\), but is \(4, 16\)"),
+        ("meta", {"projection.weight": torch.ones(8, 16)}, ".*the level of the texts must be one of view"),
+    ],
+)
+def test_the_text_side_of_another_run_is_refused(again, level, tensors, message):
     run, folder = again
     kept = read_texts(run)
-    about = {"format": 1, "encoder": kept.encoder, "level": "view", "captions": kept.captions}
-    write_tensors(run / KEPT, {"said": kept.said}, {"sonoprior": json.dumps(about)})
-    with pytest.raises(FolderError, match=r"text\.safetensors is not of this run and .*projection\.weight"):
+    about = {"format": 1, "encoder": kept.encoder, "level": level, "captions": kept.captions}
+    write_tensors(run / KEPT, {"said": kept.said} | tensors, {"sonoprior": json.dumps(about)})
+    with pytest.raises(FolderError, match=r"text\.safetensors is not of this run and " + message):
         exported(run, folder)
 
 

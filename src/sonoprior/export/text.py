@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sonoprior.bundle.manifest import TEXT, TOKENIZER, TextSide
+from sonoprior.core.checks import one_of
 from sonoprior.core.errors import FolderError, ModelError
 from sonoprior.models.heads import Heads
 from sonoprior.models.onnx_file import BATCH, check_onnx, write_onnx
@@ -47,12 +47,21 @@ class ExportedText(nn.Module):
         projection: (D, E), into the space of the level that texts are compared at.
         heads: which levels are joined.
         level: the one that texts are compared at.
+
+    Raises:
+        ModelError: if the level is not compared, or its embedding has another length.
     """
 
     projection: Tensor
 
     def __init__(self, encoder: TextEncoder, projection: Tensor, heads: Heads, level: str) -> None:
         super().__init__()
+        one_of("the level of the texts", level, heads.inference, ModelError)
+        if projection.shape != (heads.dimension, encoder.width):
+            raise ModelError(
+                f"the projection of texts must be {(heads.dimension, encoder.width)}, but is"
+                f" {tuple(projection.shape)}."
+            )
         self.encoder = encoder
         start = heads.inference.index(level) * heads.dimension
         self.columns = slice(start, start + heads.dimension)
@@ -117,10 +126,10 @@ def _graph(kept: KeptTexts, predictor: Predictor) -> ExportedText:
     try:
         encoder.load_state_dict(learnt or encoder.state_dict())
         return ExportedText(encoder, kept.weights[PROJECTION], predictor.model.heads, kept.level)
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (KeyError, ModelError, RuntimeError) as error:
         raise FolderError(
             f"{predictor.folder / KEPT} is not of this run and its text encoder '{kept.encoder}':"
-            f" {str(error).splitlines()[0]}."
+            f" {str(error).splitlines()[0].rstrip('.')}."
         ) from error
 
 
@@ -142,6 +151,8 @@ def _write_tokenizer(encoder: TextEncoder, path: Path, name: str) -> None:
     Raises:
         ModelError: if the tokeniser is Python code, which a bundle does not carry.
     """
+    from tokenizers import Tokenizer  # it comes with transformers, which a run without texts does not need
+
     backend: Any = getattr(encoder.tokenizer, "backend_tokenizer", None)
     if not isinstance(backend, Tokenizer):
         raise ModelError(
@@ -157,6 +168,8 @@ def _write_tokenizer(encoder: TextEncoder, path: Path, name: str) -> None:
 
 def _check_tokens(encoder: TextEncoder, path: Path, texts: list[str], name: str) -> None:
     """Refuse a tokeniser whose file gives other tokens than the encoder was given, or more than it knows."""
+    from tokenizers import Tokenizer
+
     tokenizer = Tokenizer.from_file(str(path))
     network: Any = encoder.network
     last, known = max(tokenizer.get_vocab().values()), len(network.get_input_embeddings().weight)
