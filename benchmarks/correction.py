@@ -167,7 +167,7 @@ def section(name: str, frames: Frames, runs: Sequence[Answered]) -> tuple[list[s
         if way and gains[AVERAGE][way].low > 0 and not any(of[way].high < 0 for of in gains.values())
     ]
     verdict = f"Kept: {listed(kept) or 'none'}."
-    return [f"## {name}, {len(runs)} of it", "", *lines, "", verdict, ""], kept
+    return [f"## {name} ({len(runs)} run{"s" * (len(runs) > 1)})", "", *lines, "", verdict, ""], kept
 
 
 def main() -> int:
@@ -187,10 +187,10 @@ def main() -> int:
             embeddings = Recogniser(bundle).embed(images)
         kinds.setdefault(open_bundle(bundle).name, []).append(answered(frames, embeddings))
     about = (
-        f"`python benchmarks/correction.py` with {len(cases)} frames of {len(set(frames.groups))} patients whom"
-        f" no run learnt from. {cases.info.about} What the ways are, and by which rule one is kept, is said by"
-        " `python benchmarks/correction.py --help`. The way that the search takes was chosen on other simulated"
-        " patients."
+        f"`python benchmarks/correction.py` with {len(cases)} frames of {len(set(frames.groups))} patients"
+        f" whom no run learnt from. {cases.info.about} What the ways are, and by which rule one is kept, says"
+        " `python benchmarks/correction.py --help`. The way that the search takes was chosen on other"
+        " simulated patients."
     )
     page = ["# Like this, but another view", "", about, ""]
     kept = set(WAYS)

@@ -2,7 +2,7 @@
 
 Frames of one view lie around the mean of that view. An image is moved half the way from the mean of its own
 view to that of the wanted one, and the cases of the wanted view that lie nearest to where it is then come
-first. Beside the nearest of the wanted view it is measured by benchmarks/correction.py, whose figures stand in
+first. Beside the nearest of the wanted view it is measured by benchmarks/correction.py; the figures stand in
 docs/results/correction.md.
 """
 

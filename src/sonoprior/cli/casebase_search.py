@@ -91,7 +91,8 @@ def print_found(found: "Found", manifest: "Manifest") -> None:
 
     scored = any(hit.score is not None for hit in found.hits)
     header = [*(["exam"] if found.exams else []), "similarity", *(["re-ranked"] if scored else [])]
-    header += ["case", "label", *(["similarity"] if found.exams else []), "distance"]
+    placed = any(frame.distance is not None for hit in found.hits for frame in hit.frames)
+    header += ["case", "label", *(["similarity"] if found.exams else []), *(["distance"] if placed else [])]
     rows: list[list[object]] = []
     for hit in found.hits:
         whole = [hit.name] if found.exams else []
@@ -99,7 +100,8 @@ def print_found(found: "Found", manifest: "Manifest") -> None:
         for frame in hit.frames:
             own = [number(frame.similarity)] if found.exams else []
             label = label_of(frame.record.facts, manifest)
-            rows.append([*whole, frame.record.key, label, *own, number(frame.distance)])
+            distance = [number(frame.distance)] if placed else []
+            rows.append([*whole, frame.record.key, label, *own, *distance])
             whole = [""] * len(whole)
     print_table("known cases; research use only, not a diagnosis", header, rows)
 
