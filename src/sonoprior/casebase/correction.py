@@ -1,9 +1,8 @@
 """Correction: "like this, but right adnexa". An image moved from its view towards another one.
 
-Frames of one view lie around the mean of that view. An image is moved half the way from the mean of its own
-view to that of the wanted one, and the cases of the wanted view that lie nearest to where it is then come
-first. Beside the nearest of the wanted view it is measured by benchmarks/correction.py; the figures stand in
-docs/results/correction.md.
+Frames of one view lie around the mean of that view. An image is moved from the mean of its own view to that
+of the wanted one, and the cases of the wanted view that lie nearest to where it is then come first. Measured
+beside the nearest of the wanted view: benchmarks/correction.py, docs/results/correction.md.
 """
 
 from collections.abc import Sequence
@@ -20,8 +19,8 @@ Bools = NDArray[np.bool_]
 
 
 def moved(embedding: Floats, own: Floats, wanted: Floats) -> Floats:
-    """An embedding (D,) moved half the way between two means, of length 1; unmoved where nothing is left."""
-    there = embedding + (wanted - own) / 2
+    """An embedding (D,) moved from one mean to another, of length 1; as it was where nothing is left."""
+    there = embedding - own + wanted
     length = np.linalg.norm(there)
     return (there / length).astype(np.float32) if length else embedding
 

@@ -24,7 +24,7 @@ _READING = (
     " views lie in the ontology: 0 for the same one, 1 for views that share nothing. Nothing of the query's"
     " own patient or exam is shown unless it was asked for. Likeness is no diagnosis."
 )
-_CORRECTED = "The query is moved half the way from the mean of its own view to that of this one."
+_CORRECTED = "The query is moved from the mean of its own view to that of this one."
 _NO_QUERY = "The mean of what was found is looked for: the most typical cases come first."
 
 

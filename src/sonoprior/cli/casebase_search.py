@@ -35,7 +35,7 @@ def search(  # noqa: PLR0913 (each is an option)
 
     Nothing of the query's own patient or exam is found. Several images are of one exam, and exams are found
     for them. --term beside --image is a correction, "like this, but right adnexa": the cases of that view,
-    nearest to where the image lies when it is moved half the way from its own view to that one.
+    nearest to where the image lies when it is moved from its own view to that one.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def _say(found: "Found", k: int, out: Path | None) -> None:
             file=sys.stderr,
         )
     if found.corrected:
-        print("corrected: moved half the way from the view of the query to that of the term", file=sys.stderr)
+        print("corrected: moved from the view of the query to that of the term", file=sys.stderr)
     for one in found.shown:
         if one.familiar is False:
             print(
