@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from scipy import ndimage
 
 from sonoprior.core.checks import one_of
 from sonoprior.core.errors import DataError
@@ -183,6 +182,8 @@ def _moved(
             name: np.clip(spots + draws[name].normal(0, spec.noise, spots.shape), 0, edge)
             for name, spots in found.items()
         }
+    from scipy import ndimage  # slow to import, and a bundle answers without
+
     return {
         name: ndimage.shift(area, np.rint(draws[name].normal(0, spec.noise, 2)), order=0)
         for name, area in found.items()

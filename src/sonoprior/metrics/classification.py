@@ -6,11 +6,11 @@ and with its form for weighted cases, many weightings at once, which the bootstr
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score, roc_auc_score
 
 from . import weighted
 from .calibration import ece
@@ -44,17 +44,17 @@ class Scalar:
 
 def accuracy(labels: Labels, probabilities: Floats) -> float:
     """Share of cases whose most probable class is the right one."""
-    return float(accuracy_score(labels, probabilities.argmax(axis=1)))
+    return float(_sklearn().accuracy_score(labels, probabilities.argmax(axis=1)))
 
 
 def balanced_accuracy(labels: Labels, probabilities: Floats) -> float:
     """Mean over classes of the share found; classes without a case are left out."""
-    return float(np.nanmean(_by_class(recall_score, labels, probabilities)))
+    return float(np.nanmean(_by_class(_sklearn().recall_score, labels, probabilities)))
 
 
 def macro_f1(labels: Labels, probabilities: Floats) -> float:
     """Mean F1 over the classes that occur or are predicted."""
-    return float(np.nanmean(_by_class(f1_score, labels, probabilities)))
+    return float(np.nanmean(_by_class(_sklearn().f1_score, labels, probabilities)))
 
 
 def auroc(labels: Labels, probabilities: Floats) -> float:
@@ -65,7 +65,7 @@ def auroc(labels: Labels, probabilities: Floats) -> float:
     present = np.unique(labels)
     if len(present) < 2:
         return float("nan")
-    return float(np.mean([roc_auc_score(labels == k, probabilities[:, k]) for k in present]))
+    return float(np.mean([_sklearn().roc_auc_score(labels == k, probabilities[:, k]) for k in present]))
 
 
 SCALARS: dict[str, Scalar] = {
@@ -79,12 +79,17 @@ SCALARS: dict[str, Scalar] = {
 
 def class_f1(labels: ArrayLike, probabilities: ArrayLike) -> Floats:
     """F1 of each class, (K,); NaN for a class that neither occurs nor is predicted."""
-    return _by_class(f1_score, *checked(labels, probabilities))
+    return _by_class(_sklearn().f1_score, *checked(labels, probabilities))
 
 
 def class_recall(labels: ArrayLike, probabilities: ArrayLike) -> Floats:
     """Share of each class that was found, (K,); NaN for a class without a case."""
-    return _by_class(recall_score, *checked(labels, probabilities))
+    return _by_class(_sklearn().recall_score, *checked(labels, probabilities))
+
+
+def _sklearn() -> Any:
+    """The metrics of scikit-learn, which are slow to import, and a bundle answers without."""
+    return import_module("sklearn.metrics")
 
 
 def _by_class(score: Callable[..., Any], labels: Labels, probabilities: Floats) -> Floats:
@@ -95,7 +100,7 @@ def _by_class(score: Callable[..., Any], labels: Labels, probabilities: Floats) 
 def confusion(labels: ArrayLike, probabilities: ArrayLike) -> Labels:
     """Counts (K, K): row the true class, column the predicted one."""
     found, given = checked(labels, probabilities)
-    return confusion_matrix(found, given.argmax(axis=1), labels=np.arange(given.shape[1]))
+    return _sklearn().confusion_matrix(found, given.argmax(axis=1), labels=np.arange(given.shape[1]))
 
 
 def classification(labels: ArrayLike, probabilities: ArrayLike) -> dict[str, float | list[float]]:

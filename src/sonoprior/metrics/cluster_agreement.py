@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import adjusted_rand_score
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -49,6 +48,8 @@ class AdjustedRand:
         """The number for cases that count alike."""
         if len(np.unique(labels)) < 2:
             return float("nan")
+        from sklearn.metrics import adjusted_rand_score  # slow to import, and a bundle answers without
+
         return float(adjusted_rand_score(labels, clusters))
 
     def weighted(self, weights: Floats, labels: Array, clusters: Array) -> Floats:

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import normalized_mutual_info_score
 
 from .classes import checked_classes
 from .neighbours import prepared
@@ -75,6 +74,10 @@ class MutualInformation:
         """The number for cases that count alike."""
         if len(np.unique(labels)) < 2:
             return float("nan")
+        from sklearn.metrics import (
+            normalized_mutual_info_score,
+        )  # slow to import, and a bundle answers without
+
         return float(normalized_mutual_info_score(labels, clusters))
 
     def weighted(self, weights: Floats, labels: Array, clusters: Array) -> Floats:

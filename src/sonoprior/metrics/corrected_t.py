@@ -6,11 +6,11 @@ Learning 52, 2003, section 3) enlarge the variance of the mean of J differences 
 (1 / J + n_test / n_train) S^2, and compare with a t distribution of J - 1 degrees of freedom.
 """
 
-from typing import NamedTuple
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from sonoprior.core.checks import at_least, within
 from sonoprior.core.errors import DataError
@@ -68,7 +68,7 @@ def corrected_t(
     if count < 2:
         return CorrectedT(value, float("nan"), float("nan"), float("nan"), count)
     error = float(np.sqrt((1 / count + test_to_train) * means.var(ddof=1)))
-    half = error * float(stats.t.ppf((1 + level) / 2, count - 1))
+    half = error * float(_student().ppf((1 + level) / 2, count - 1))
     return CorrectedT(value, value - half, value + half, _two_sided(value, error, count - 1), count)
 
 
@@ -84,8 +84,13 @@ def _means_of_splits(differences: Floats, splits: NDArray[np.generic]) -> Floats
     return np.bincount(place, weights=differences[defined]) / np.bincount(place)
 
 
+def _student() -> Any:
+    """Student's distribution, of a library that is slow to import, and a bundle answers without."""
+    return import_module("scipy.stats").t
+
+
 def _two_sided(value: float, error: float, freedom: int) -> float:
     # Without any spread the statistic is 0 / 0 for no difference, and infinite for one.
     if error == 0:
         return 1.0 if value == 0 else 0.0
-    return float(2 * stats.t.sf(abs(value) / error, freedom))
+    return float(2 * _student().sf(abs(value) / error, freedom))
