@@ -22,7 +22,7 @@ from .store import Floats, Places, Vectors
 
 Bools = NDArray[np.bool_]
 
-LINKS, WHILE_BUILDING, WHILE_SEARCHING = 32, 100, 64
+LINKS, WHILE_BUILDING, WHILE_SEARCHING = 32, 200, 192
 _FILE, _ABOUT = "graph.faiss", "graph.json"
 # Where fewer than one case in so many may be found, the graph would mostly lead to others.
 _FEW = 16
