@@ -2,18 +2,16 @@
 
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from casebase.adding_process import AddingProcess
 from casebase.made_records import made_records, made_vectors
 from sonoprior.casebase import sqlite_file, sqlite_staging
 from sonoprior.casebase.sealed import first_damaged, opened, sealed
@@ -210,40 +208,22 @@ def test_a_fact_that_vanished_is_not_taken_for_one_that_no_case_has(tmp_path):
 # --- Kills ---
 
 
-def start(path, set_name, count=400):
-    folder = Path(__file__).parents[1]
-    process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("adding_process.py")), str(path), set_name, str(count)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
-    )
-    assert process.stdout.readline() == "ready\n"
-    return process
-
-
-def go(process):
-    process.stdin.write("\n")
-    process.stdin.flush()
-
-
 def killed_somewhere(tmp_path, kills):
     """Add in another process and kill it after a random time; the base is as it was, or complete."""
     path = tmp_path / "cases.db"
     store = filled(path)
-    trial = start(path, "trial")
+    trial = AddingProcess(path, "trial")
     begin = time.perf_counter()
-    trial.communicate("\n")
+    trial.go()
+    trial.wait()
     duration = time.perf_counter() - begin
     store.remove(store.where({"set": ["trial"]}).tolist())
     rng, before, complete = np.random.default_rng(0), content(store), 0
     for number in range(kills):
-        process = start(path, f"new{number}")
-        go(process)
+        process = AddingProcess(path, f"new{number}")
+        process.go()
         time.sleep(rng.uniform(0, 1.1 * duration))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.kill()
         with closing(SqliteStore(path)) as after:
             assert after.problems() == []
             if len(after) == COUNT:
@@ -267,6 +247,7 @@ def test_a_kill_leaves_the_base_as_it_was_or_complete(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_fifty_kills_leave_the_base_as_it_was_or_complete(tmp_path):
     complete = killed_somewhere(tmp_path, 50)
     assert 0 < complete < 50  # or the moments were not random
@@ -275,14 +256,13 @@ def test_fifty_kills_leave_the_base_as_it_was_or_complete(tmp_path):
 def test_what_a_killed_process_left_is_removed_and_what_a_living_one_uses_is_not(tmp_path):
     path = tmp_path / "cases.db"
     store = filled(path)
-    process = start(path, "slow", 20_000)
-    go(process)
+    process = AddingProcess(path, "slow", 20_000)
+    process.go()
     while not (left := list(tmp_path.glob("*.adding-*"))):
         time.sleep(0.01)
     with store.adding():
         assert left[0].exists()
     process.kill()
-    process.communicate()
     assert left[0].exists()
     with store.adding():
         assert not left[0].exists()
@@ -292,10 +272,10 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_uses_is_not
 def test_two_processes_may_add_at_once(tmp_path):
     path = tmp_path / "cases.db"
     store = filled(path)
-    processes = [start(path, name) for name in ("one", "two")]
+    processes = [AddingProcess(path, name) for name in ("one", "two")]
     for process in processes:
-        go(process)
-    assert [process.communicate()[0] for process in processes] == ["done\n", "done\n"]
+        process.go()
+    assert [process.wait() for process in processes] == ["done", "done"]
     assert len(store) == COUNT + 800
     assert store.problems() == []
     for name in ("one", "two"):
