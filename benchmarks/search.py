@@ -262,7 +262,7 @@ def main() -> int:
         "",
         f"Embeddings of length {LENGTH}, the {K} nearest of one query at a time, {chosen.rounds} rounds in"
         f" turns, {platform.machine()},",
-        f"matrix products with {os.environ.get('OPENBLAS_NUM_THREADS') or os.cpu_count()} threads.",
+        f"threads for matrix products: {os.environ.get('OPENBLAS_NUM_THREADS') or os.cpu_count()}.",
         f"Graph: HNSW with {LINKS} links, {WHILE_BUILDING} candidates while building, {WHILE_SEARCHING} while"
         " searching. Recall over 1,000 queries.",
         f"Goals on clustered embeddings: exact at most {MOST_OVER_BARE} times bare; graph with recall"
