@@ -46,6 +46,7 @@ def ran(out) -> int:
     return ended.value.code
 
 
+@pytest.mark.long
 def test_a_demo_ends_with_a_search_and_goes_on_where_it_was_stopped(tiny_demo, monkeypatch, capsys):
     out, made = tiny_demo
     build = demo.build
