@@ -28,7 +28,7 @@ class Engine(Protocol):
 
     Attributes:
         inputs: what it reads, each name with its first axis: a number of frames, or None for any.
-        outputs: the names of what it gives.
+        outputs: the names of what it gives; it may have some of its own besides.
     """
 
     inputs: Mapping[str, int | None]

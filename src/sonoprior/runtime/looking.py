@@ -55,7 +55,7 @@ class Looking:
 
     def _check(self) -> None:
         known = ("squares", "map", "weights")
-        if not set(self._engine.inputs) <= set(known) or list(self._engine.outputs) != ["maps"]:
+        if not set(self._engine.inputs) <= set(known) or "maps" not in self._engine.outputs:
             raise FolderError(
                 f"{self._folder / files.OVERLAY} must read some of {listed(known)} and give maps, but reads"
                 f" {listed(self._engine.inputs)} and gives {listed(self._engine.outputs)}."

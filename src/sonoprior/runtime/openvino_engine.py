@@ -32,9 +32,10 @@ class OpenVinoEngine:
             raise FolderError(f"{path} cannot be run: {reason}.") from error
         self._model: Any = model
         self._own = local()  # a request serves one thread at a time
-        self.inputs = {each.any_name: _count(each.partial_shape) for each in model.inputs}
+        # A value has several names where the engine has folded what follows it; its node keeps the first.
+        self.inputs = {each.node.friendly_name: _count(each.partial_shape) for each in model.inputs}
         self._places = {name: place for place, each in enumerate(model.outputs) for name in each.names}
-        self.outputs = [each.any_name for each in model.outputs]
+        self.outputs = list(self._places)
 
     def run(self, given: Arrays, wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Some of the outputs for these inputs."""
