@@ -11,6 +11,7 @@ from onnx import numpy_helper, parser
 from sonoprior.bundle.confidence import Confidence
 from sonoprior.bundle.decider import Decider
 from sonoprior.bundle.folder import seal
+from sonoprior.bundle.learnt import write_learnt
 from sonoprior.bundle.manifest import Overlay, Views
 from sonoprior.core.folder import whole_folder
 from sonoprior.knowledge.reading import read_ontology
@@ -62,6 +63,7 @@ def made_bundle(
     target: str = "predicted",
     seed: int = 0,
     confidence: Confidence | None = None,
+    learnt: Sequence[str] = (),
     extra: Mapping[str, bytes] | None = None,
     **said: Any,
 ) -> Path:
@@ -80,6 +82,7 @@ def made_bundle(
         target: of the overlay.
         seed: another one makes another network, and so another space.
         confidence: how far it can be believed; not calibrated if None.
+        learnt: the cases of the set "made" that it was trained with.
         extra: further files by name.
         said: further fields of the manifest.
     """
@@ -98,6 +101,7 @@ def made_bundle(
         (confidence or Confidence.uncalibrated(views, "it was made for a test")).write(building)
         if views and views.several:
             _decider(rng, views, clusters).write(building)
+        write_learnt(building, "made", learnt)
         for name, content in (extra or {}).items():
             (building / name).write_bytes(content)
         seal(building, _manifest(views, looked, terms, levels or {}, dimension) | said)

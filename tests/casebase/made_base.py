@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 from PIL import Image
 
+from sonoprior.bundle.learnt import digest
 from sonoprior.bundle.manifest import Manifest, Views
 from sonoprior.casebase.record import Record, pixels_of
 from sonoprior.casebase.sqlite import SqliteStore
@@ -67,6 +68,7 @@ class MadeBase:
     manifest: Manifest
     recogniser: MadeRecogniser
     ontology: object = field(default_factory=lambda: read_ontology("early_pregnancy"))
+    learnt: frozenset[str] = frozenset()
 
     def vectors(self) -> Vectors:
         return self.store.vectors()
@@ -131,8 +133,9 @@ def case(name: str, degrees: float, view: str | None = None, **said) -> tuple[Re
 
 
 def made_base(folder: Path, cases: Sequence[tuple[Record, np.ndarray]], **said) -> MadeBase:
-    """A base of such cases; `said` are fields of the manifest, or the `ontology`."""
-    ontology = {"ontology": said.pop("ontology")} if "ontology" in said else {}
+    """A base of such cases; `said` are fields of the manifest, the `ontology`, or the cases `learnt` from."""
+    own = {"ontology": said.pop("ontology")} if "ontology" in said else {}
+    own["learnt"] = frozenset(digest("made", name) for name in said.pop("learnt", ()))
     folder.mkdir(parents=True)
     store = SqliteStore.create(folder / "cases.db", Space("made", 2))
     if cases:
@@ -140,7 +143,7 @@ def made_base(folder: Path, cases: Sequence[tuple[Record, np.ndarray]], **said) 
         with store.adding() as adding:
             adding.put(records, np.stack(vectors))
     manifest = made_manifest(**said)
-    return MadeBase(folder, store, manifest, MadeRecogniser(manifest), **ontology)
+    return MadeBase(folder, store, manifest, MadeRecogniser(manifest), **own)
 
 
 def group_of(record: Record) -> int:

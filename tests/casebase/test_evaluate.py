@@ -110,6 +110,19 @@ def test_queries_are_drawn_where_there_are_many(tmp_path):
         evaluate(base, queries=0)
 
 
+def test_what_the_bundle_learnt_from_is_not_looked_for_unless_asked(tmp_path):
+    cases = drawn()
+    names = [record.fact("case") for record, _ in cases if record.fact("label.view")]
+    base = made_base(tmp_path / "base", cases, learnt=names[:40])
+    found = evaluate(base)
+    assert (found.queries, found.learnt) == (len(names) - 40, 40)
+    everything = evaluate(base, learnt=True)
+    assert (everything.queries, everything.learnt) == (len(names), 40)
+    assert everything.measures == evaluate(made_base(tmp_path / "other", cases)).measures
+    with pytest.raises(DataError, match=r"all \d+ cases .* had a part in the training .* --learnt"):
+        evaluate(made_base(tmp_path / "learnt", cases, learnt=names))
+
+
 def test_cases_of_several_classes_match_where_they_share_one(tmp_path):
     shown = [[LEFT, UTERUS], [UTERUS], [LEFT], [BLADDER]]
     cases = [case(f"c{n}", 5 * n, patient=f"p{n}", label__view=views) for n, views in enumerate(shown)]

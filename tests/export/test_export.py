@@ -13,6 +13,7 @@ from sonoprior.attribution import attribution_maps
 from sonoprior.bundle.confidence import Confidence, probabilities_of
 from sonoprior.bundle.decider import Decider
 from sonoprior.bundle.folder import open_bundle
+from sonoprior.bundle.learnt import digest, read_learnt
 from sonoprior.cases import CaseSet
 from sonoprior.cases.loading.letterbox import letterbox
 from sonoprior.cases.loading.shrink import network_input
@@ -85,6 +86,14 @@ def means_of(one, predictor):
         rows = predictor.embed([one.case_set.image_path(at) for at in places])
         train.append(np.mean(list(rows.values()), axis=0))
     return np.stack(train) / np.linalg.norm(train, axis=1, keepdims=True)
+
+
+def test_it_remembers_what_had_a_part_in_the_training_by_digests(one):
+    rows = [line.rsplit(",", 1) for line in (one.run / "split.csv").read_text().splitlines()[1:] if line]
+    told = {digest(one.case_set.info.name, case): part for case, part in rows}
+    learnt = read_learnt(one.out)
+    assert {told[mark] for mark in learnt} <= {"train", "unlabelled", "validation"}
+    assert {part for mark, part in told.items() if mark not in learnt} <= {"test", "calibration"}
 
 
 def test_one_by_one_as_in_a_batch(one):

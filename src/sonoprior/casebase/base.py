@@ -155,6 +155,11 @@ class CaseBase:
         return self._used().ontology
 
     @property
+    def learnt(self) -> frozenset[str]:
+        """The digests of the cases that had a part in the bundle's training, see `bundle.learnt`."""
+        return self._used().learnt
+
+    @property
     def recogniser(self) -> "Recogniser":
         """The bundle in use; opened when first asked for."""
         return self._used().recogniser

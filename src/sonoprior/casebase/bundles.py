@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sonoprior.bundle.folder import open_bundle, parts_of
+from sonoprior.bundle.learnt import read_learnt
 from sonoprior.bundle.manifest import ONTOLOGY, Manifest
 from sonoprior.core.folder import whole_folder
 from sonoprior.knowledge.ontology import Ontology
@@ -38,6 +39,11 @@ class Bundle:
         """Its ontology; None without one."""
         path = self.folder / ONTOLOGY
         return read_yaml(path.read_bytes(), str(path)) if ONTOLOGY in self.manifest.files else None
+
+    @cached_property
+    def learnt(self) -> frozenset[str]:
+        """The digests of the cases that had a part in its training."""
+        return read_learnt(self.folder)
 
     @cached_property
     def recogniser(self) -> "Recogniser":

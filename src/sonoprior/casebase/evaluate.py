@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sonoprior.bundle.learnt import digest
 from sonoprior.core.checks import at_least, listed, one_of
 from sonoprior.core.errors import DataError
 from sonoprior.core.randomness import generator
@@ -59,8 +60,8 @@ class Evaluated:
         cases: how many cases it has.
         groups: of how many patients or exams.
         queries: how many cases were looked for.
-        learnt_from: how many of them the bundle has learnt from, as far as their case set says; these are
-            easier for it than what it has never seen.
+        learnt: how many cases, with a label and within the filter, had a part in the bundle's training; they
+            are easier for it than what it has never seen, and not looked for unless that is asked for.
         levels: by level how many classes it has, the leaf first.
         unanswerable: by level how many queries no case of another group could answer; they count nowhere.
         measures: by measure and level ("recall@1.view"), "value", "low" and "high" of the search as it is;
@@ -73,7 +74,7 @@ class Evaluated:
     cases: int
     groups: int
     queries: int
-    learnt_from: int
+    learnt: int
     levels: Mapping[str, int]
     unanswerable: Mapping[str, int]
     measures: Numbers
@@ -86,6 +87,7 @@ def evaluate(
     levels: Sequence[str] = (),
     *,
     where: Mapping[str, Sequence[str]] | None = None,
+    learnt: bool = False,
     queries: int = QUERIES,
     seed: int = 0,
 ) -> Evaluated:
@@ -97,11 +99,13 @@ def evaluate(
         base: the base.
         levels: of the labels, the leaf first; none: the bundle's own, and those above it.
         where: by fact the texts of which a case that is looked for has one; any case may be found.
+        learnt: whether cases that had a part in the bundle's training are looked for too.
         queries: at most so many cases are looked for; drawn by the seed where there are more.
         seed: of that draw and of the bank of the re-ranking.
 
     Raises:
-        DataError: if the base is empty, has no labels or one class, or there is no such level.
+        DataError: if the base is empty, has no labels or one class, there is no such level, or nothing is
+            left to look for.
     """
     at_least("--queries", queries, 1, DataError)
     vectors = base.vectors()
@@ -115,7 +119,15 @@ def evaluate(
             f"a search is measured by at least two classes, but the cases of {base.folder} have"
             f" {listed(leaf.classes) or 'none'} at the level '{leaf.name}'."
         )
-    rows = np.sort(generator(seed, "queries").permutation(_asked(base.store, vectors, leaf, where))[:queries])
+    asked = _asked(base.store, vectors, leaf, where)
+    seen = _learnt(base, vectors.ids[asked])
+    asked = asked if learnt else asked[~seen]
+    if not len(asked):
+        raise DataError(
+            f"all {len(seen)} cases that would be looked for had a part in the training of the bundle, which"
+            " is no measure of it; add others, or look for them all the same with --learnt."
+        )
+    rows = np.sort(generator(seed, "queries").permutation(asked)[:queries])
     search = _Measured(vectors, known, rows, terms)
     over_bank = over_cases(vectors, seed)
     plain = search.numbers(_near(vectors, rows))
@@ -126,7 +138,7 @@ def evaluate(
         cases=len(vectors.ids),
         groups=len(np.unique(vectors.groups)),
         queries=len(rows),
-        learnt_from=_learnt_from(base, vectors.ids[rows]),
+        learnt=int(seen.sum()),
         levels={level.name: len(level.classes) for level in known},
         unanswerable={level.name: int(np.isnan(plain[f"recall@1.{level.name}"]).sum()) for level in known},
         measures={name: interval(Mean(), groups, values).plain() for name, values in plain.items()},
@@ -143,12 +155,12 @@ def _asked(store: Store, vectors: Vectors, leaf: Level, where: Mapping[str, Sequ
     return rows
 
 
-def _learnt_from(base: "CaseBase", ids: Places) -> int:
-    """How many cases are of the training part of the bundle's own set, where that says its parts."""
-    facts = base.store.facts()
-    if "train" not in facts.get("split", {}):
-        return 0
-    return len(np.intersect1d(ids, base.store.where({"split": ["train"], "set": [base.manifest.case_set]})))
+def _learnt(base: "CaseBase", ids: Places) -> NDArray[np.bool_]:
+    """Which cases had a part in the bundle's training, (n,)."""
+    names = (
+        (record.fact("set") or "", record.fact("case") or "") for record in base.store.records(ids.tolist())
+    )
+    return np.array([digest(*name) in base.learnt for name in names], np.bool_)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ def evaluate(
     *,
     level: Annotated[list[str] | None, Parameter(negative="")] = None,
     where: Annotated[list[str] | None, Parameter(negative="")] = None,
+    learnt: Annotated[bool, Parameter(negative="")] = False,
     queries: int = 5000,
     seed: int = 0,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -36,6 +37,8 @@ def evaluate(
     where:
         Which cases are looked for, as NAME=VALUE, such as split=test; may be given several times. All of them
         may be found.
+    learnt:
+        Look for the cases too that the bundle was trained with or chosen by; they are easier for it.
     queries:
         At most so many cases are looked for, drawn where there are more.
     seed:
@@ -46,14 +49,17 @@ def evaluate(
     from sonoprior.casebase.base import CaseBase
     from sonoprior.casebase.evaluate import evaluate as measure
 
-    found = measure(CaseBase.open(base), level or (), where=filters(where), queries=queries, seed=seed)
+    found = measure(
+        CaseBase.open(base), level or (), where=filters(where), learnt=learnt, queries=queries, seed=seed
+    )
     if json:
         print_json(asdict(found))
         return
     print_metrics({"as it is": found.measures, "re-ranked": found.reranked, "gain": found.gain})
     print(f"{found.queries} of {found.cases} cases looked for, of {found.groups} patients or exams")
-    if found.learnt_from:
-        print(f"{found.learnt_from} of these are of the part that the bundle learnt from, and easier for it")
+    if found.learnt:
+        said = "are among them, and easier" if learnt else "were not looked for, since they are easier"
+        print(f"{found.learnt} cases that had a part in the bundle's training {said} for it")
     for name, count in found.unanswerable.items():
         if count:
             print(f"{count} of them no case of another patient could answer at the level '{name}'")

@@ -9,6 +9,7 @@ import torch
 
 from sonoprior.bundle.confidence import Confidence
 from sonoprior.bundle.folder import seal
+from sonoprior.bundle.learnt import write_learnt
 from sonoprior.bundle.manifest import FEATURES, NETWORK, Manifest, Views
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.core.checks import within
@@ -17,7 +18,7 @@ from sonoprior.core.folder import whole_folder
 from sonoprior.models.network import Network
 from sonoprior.models.onnx_file import check_onnx, write_onnx
 from sonoprior.models.taps import Tap
-from sonoprior.training.parts import UNLABELLED
+from sonoprior.training.parts import UNLABELLED, read_table
 from sonoprior.training.predictor import Predictor, load
 from sonoprior.training.run import is_finished
 
@@ -34,6 +35,7 @@ from .unfamiliarity import Unfamiliarity
 TOLERANCE = 1e-4
 """By how much an exported number may differ from the trained network's, as a share of the largest above 1."""
 COVERAGE = 0.95
+HAD_A_PART = ("train", UNLABELLED, "validation")
 LEARNT_FROM = ("train", UNLABELLED)
 """The parts that show what is familiar, and say nothing of confidence: a network is too sure of them."""
 
@@ -83,6 +85,8 @@ def _write(
     confidence.write(folder)
     if predictor.model.decider is not None:
         predictor.model.decider.write(folder)
+    split = read_table(predictor.folder / "split.csv")
+    write_learnt(folder, identity["case_set"], split["case"][split["part"].isin(HAD_A_PART)])
     terms = export_ontology(predictor, case_set, folder)
     said = {
         "name": name_of(predictor),
