@@ -140,11 +140,17 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def _known(familiar: bool | None) -> str:
-    return "not known" if familiar is None else "yes" if familiar else "no: not a view I know"
+    return "cannot tell" if familiar is None else "yes" if familiar else "no: not a view I know"
+
+
+def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The images by file name, or by path where two are called the same."""
+    names = [Path(row["image"]).name for row in rows]
+    return names if len(set(names)) == len(names) else [row["image"] for row in rows]
 
 
 def _print(rows: Sequence[Mapping[str, Any]]) -> None:
-    shown = [(row["image"], *_cells(row)) for row in rows[:_SHOWN]]
+    shown = [(name, *_cells(row)) for name, row in zip(_names(rows), rows[:_SHOWN], strict=False)]
     if len(rows) > _SHOWN:
         shown.append((f"and {len(rows) - _SHOWN} more", "", "", "", ""))
     print_table("answers; research use only, not a diagnosis", _HEADER, shown)
