@@ -6,10 +6,13 @@
 A mobilenetv3_large_100 at 224 x 224 with 8 classes and an embedding of 128, trained for one epoch on speckle
 (what it answers is worth nothing; how long it takes is), is exported, and 200,000 random cases are put into
 its case base. A whole answer is: a frame of 640 x 480 decoded from its file, brought into the square, the
-network, view and confidence, the overlay at the frame's size, and the ten nearest cases, exactly, one frame
-at a time. Everything takes turns in one run; figures are medians over rounds of the time a frame, ratios are
-taken within each round. Goals: 100 whole answers a second, and bundle and cases loaded within 2 seconds. Exit
-status 1 if one is missed.
+network, view and confidence, the overlay at the frame's size, and the ten nearest cases, exactly. One frame
+at a time, where all threads compute one network; and as many frames in flight as there are threads, each
+computed by one, as a service that is asked for a clip would. The search is one pass over the matrix, as fast
+as memory gives it: numpy's BLAS has one thread here (OPENBLAS_NUM_THREADS=1), which costs it nothing and
+leaves the others to the network. Everything takes turns in one run; figures are medians over rounds of the
+time a frame, ratios are taken within each round. Goals: 100 whole answers a second, in flight, and bundle and
+cases loaded within 2 seconds. Exit status 1 if one is missed.
 """
 
 import argparse
@@ -17,6 +20,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -27,6 +31,7 @@ import onnxruntime
 import torch
 import yaml
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from sonoprior.bundle.confidence import Confidence
 from sonoprior.bundle.manifest import NETWORK, Manifest
@@ -37,6 +42,7 @@ from sonoprior.cases.images import read_grey
 from sonoprior.core.cores import cores
 from sonoprior.core.randomness import generator
 from sonoprior.export.run import export_run
+from sonoprior.models.onnx_file import write_onnx
 from sonoprior.runtime import Recogniser
 from sonoprior.runtime.frames import prepare
 from sonoprior.training.machine import choose_device
@@ -46,6 +52,7 @@ from sonoprior.training.run import Computing, plan_run, train_run
 
 BACKBONE, SIZE, DIMENSION, CLASSES, NEAREST = "mobilenetv3_large_100", 224, 128, 8, 10
 ENOUGH, SOON = 100, 2.0
+WHOLE = "whole answer"
 RECIPE = {
     "format": 1,
     "name": "latency",
@@ -133,26 +140,36 @@ class Ways:
 
     def __init__(self, base: CaseBase, run: Path, frames: Mapping[str, list[Path]], threads: int) -> None:
         self.base, self.frames = base, frames
-        self.recogniser = Recogniser(next((base.folder / "bundles").iterdir()), threads=threads)
+        bundle = next((base.folder / "bundles").iterdir())
+        self.recogniser = Recogniser(bundle, threads=threads)
+        self.alone, self.pool = Recogniser(bundle, threads=1), ThreadPoolExecutor(threads)
         pictures = [read_grey(path) for path in frames["png"]]
         side = self.recogniser.manifest.side
         self.pictures = pictures
         self.squares = [prepare(one, side).square[None, None] for one in pictures]
         self.answers = self.recogniser.answers(pictures)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        self.bare = onnxruntime.InferenceSession(self.recogniser.folder / NETWORK, options)
         self.model = load(run, "cpu").model.network.eval()
         self.inputs = torch.rand(1, 1, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
+        bare = base.folder.with_name("bare.onnx")
+        write_onnx(self.model, {"images": self.inputs}, ["outputs"], bare, "the network alone")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self.bare = onnxruntime.InferenceSession(bare, options)
+        self.images = self.inputs.numpy()
+        self.exported = onnxruntime.InferenceSession(self.recogniser.folder / NETWORK, options)
 
-    def whole(self, kind: str) -> Callable[[int], object]:
+    def whole(self, recogniser: Recogniser, kind: str) -> Callable[[int], object]:
         """From the file to the ten nearest."""
 
         def answer(at: int) -> object:
-            found = self.recogniser.answer(self.frames[kind][at], overlay=True)
+            found = recogniser.answer(self.frames[kind][at], overlay=True)
             return found, self.base.nearest(found.embedding[None], NEAREST)
 
         return answer
+
+    def in_flight(self, kind: str) -> Callable[[int], object]:
+        """The same of some frames, as many at a time as there are threads."""
+        return lambda count: list(self.pool.map(self.whole(self.alone, kind), range(count)))
 
     def torch_model(self, _: int) -> object:
         """The network as it was trained, of an input that is ready."""
@@ -160,11 +177,16 @@ class Ways:
             return self.model(self.inputs)
 
     def all(self) -> dict[str, Callable[[int], object]]:
-        """Every way by name."""
+        """Every way by name, to be given how many frames."""
+        flying = {f"{WHOLE}, {kind.upper()}, in flight": self.in_flight(kind) for kind in self.frames}
+        return flying | {name: one_by_one(way) for name, way in self.alone_in_turn().items()}
+
+    def alone_in_turn(self) -> dict[str, Callable[[int], object]]:
+        """What is measured one frame at a time, to be given its number."""
         side = self.recogniser.manifest.side
         return {
-            "whole answer, PNG": self.whole("png"),
-            "whole answer, JPEG": self.whole("jpg"),
+            f"{WHOLE}, PNG": self.whole(self.recogniser, "png"),
+            f"{WHOLE}, JPEG": self.whole(self.recogniser, "jpg"),
             "the same without overlay, PNG": lambda at: self.base.nearest(
                 self.recogniser.answer(self.frames["png"][at]).embedding[None], NEAREST
             ),
@@ -174,21 +196,26 @@ class Ways:
             "square, network, view, confidence": lambda at: self.recogniser.answer(self.pictures[at]),
             "the same with overlay": lambda at: self.recogniser.answer(self.pictures[at], overlay=True),
             f"{NEAREST} nearest": lambda at: self.base.nearest(self.answers[at].embedding[None], NEAREST),
-            "bare network, onnxruntime": lambda at: self.bare.run(["logits"], {"squares": self.squares[at]}),
+            "the bundle's graph alone": lambda at: self.exported.run(None, {"squares": self.squares[at]}),
+            "bare network, onnxruntime": lambda _: self.bare.run(None, {"images": self.images}),
             "bare network, torch": self.torch_model,
         }
+
+
+def one_by_one(way: Callable[[int], object]) -> Callable[[int], object]:
+    """The same of some frames, one after the other."""
+    return lambda count: [way(at) for at in range(count)]
 
 
 def measure(ways: Mapping[str, Callable[[int], object]], frames: int, rounds: int) -> dict[str, list[float]]:
     """Milliseconds a frame of every way, a value a round."""
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for way in ways.values():  # the first time of everything is slower
-        way(0)
+        way(2)
     for _ in range(rounds):
         for name, way in ways.items():
             begin = perf_counter()
-            for at in range(frames):
-                way(at)
+            way(frames)
             taken[name].append(1e3 * (perf_counter() - begin) / frames)
     return taken
 
@@ -202,8 +229,8 @@ def starts(folder: Path, rounds: int) -> list[float]:
 
 def rows(taken: Mapping[str, list[float]]) -> Iterable[str]:
     """The table of ways."""
-    whole = taken["whole answer, PNG"]
-    yield "| a frame | ms | a second | share of a whole answer |"
+    whole = taken[f"{WHOLE}, PNG"]
+    yield "| a frame | ms | a second | share of a whole answer, PNG |"
     yield "|---|--:|--:|--:|"
     for name, values in taken.items():
         share = median(value / all_of_it for value, all_of_it in zip(values, whole, strict=True))
@@ -220,7 +247,8 @@ def introduction(chosen: argparse.Namespace, manifest: Manifest, calibrated: boo
         "# How long a frame waits for its answer",
         "",
         f"{BACKBONE}, {SIZE} x {SIZE}, {chosen.cases:,} cases x {DIMENSION}, {machine}, {versions}.",
-        f"Frames of 640 x 480, one at a time, {chosen.frames} a round, {chosen.rounds} rounds in turns.",
+        f"Frames of 640 x 480, {chosen.frames} a round, {chosen.rounds} rounds in turns;",
+        f"one at a time, or in flight {chosen.threads} at a time.",
         f"The overlay is of {about.tap}, {about.how}, {len(about.maps)} maps;",
         f"confidence is {'' if calibrated else 'not '}calibrated.",
         f"Goals: {ENOUGH} whole answers a second; loaded within {SOON:g} s.",
@@ -244,6 +272,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
+    threadpool_limits(1, user_api="blas")
     with TemporaryDirectory() as name:
         folder = Path(name)
         case_set = write_cases(folder / "set")
@@ -261,7 +290,7 @@ def main() -> int:
     if chosen.out is not None:
         command = "    python benchmarks/answer_latency.py --out docs/results/answer_latency.md"
         chosen.out.write_text("\n".join([*found, "", command]) + "\n", encoding="utf-8")
-    fast = min(1e3 / median(taken[f"whole answer, {kind}"]) for kind in ("PNG", "JPEG"))
+    fast = min(1e3 / median(values) for name, values in taken.items() if name.endswith("in flight"))
     return 0 if fast >= ENOUGH and sum(loading) <= SOON else 1
 
 

@@ -37,10 +37,14 @@ class Loaded:
         self, queries: Floats, k: int, leave_out: Places | None, among: Places | None
     ) -> tuple[Places, Floats]:
         """See `CaseBase.nearest`."""
-        ids = self.vectors.ids
-        may = None if among is None else _marked(ids, among)
+        may = None if among is None else _marked(self.vectors.ids, among)
         found = self.index.nearest(queries, k, leave_out, may)
-        return np.append(ids, -1)[found.index], found.similarity
+        return self._ids_and_nobody[found.index], found.similarity
+
+    @cached_property
+    def _ids_and_nobody(self) -> Places:
+        """What a place in the vectors stands for; the last, which -1 means, for nobody."""
+        return np.append(self.vectors.ids, -1)
 
 
 def _marked(ids: Places, among: Places) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from sonoprior.bundle.manifest import FEATURES
 from sonoprior.cases.loading.letterbox import cache_side
-from sonoprior.cases.loading.shrink import area_weights, averaged
+from sonoprior.cases.loading.shrink import area_weights, averaged, two_from_three
 from sonoprior.models.catalogue import last_layers
 from sonoprior.models.heads import Heads
 from sonoprior.models.network import Network
@@ -56,6 +56,7 @@ class ExportedNetwork(nn.Module):
         self.network, self.tap, self.heads = network, tap, heads
         self.unfamiliarity = unfamiliarity
         self.side = cache_side(size)
+        self._even = size % 2 == 0
         self.register_buffer("weights", area_weights(self.side, size).clone())
         self.register_buffer("means", means)
 
@@ -72,8 +73,9 @@ class ExportedNetwork(nn.Module):
 
     def forward(self, squares: Tensor) -> tuple[Tensor, ...]:
         """Of squares, uint8 (B, 1, side, side), what `outputs` names."""
+        images = two_from_three(squares) if self._even else averaged(squares, self.weights)
         with self.tap.capture(self.network) as captured, read_by_last_layer(self.network) as read:
-            outputs = self.network(averaged(squares, self.weights))
+            outputs = self.network(images)
         features = over_positions(read[-1])
         embedding = self.heads.compared(outputs) if self.heads.embeds else functional.normalize(features)
         levels = [functional.normalize(each) for each in self.heads.embeddings(outputs).values()]

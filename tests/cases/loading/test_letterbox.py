@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sonoprior.cases.loading import cache_side, from_letterbox, letterbox, network_input
-from sonoprior.cases.loading.shrink import area_weights, shrink
+from sonoprior.cases.loading.shrink import area_weights, shrink, two_from_three
 
 
 def picture(height, width, seed=0):
@@ -62,3 +62,9 @@ def test_images_of_any_shape_become_one_input():
     assert batch.dtype == torch.float32
     assert batch[2].numpy() == pytest.approx(1, abs=1e-5)
     assert 0 <= batch.min() <= batch.max() <= 1
+
+
+@pytest.mark.parametrize("size", [2, 48, 224])
+def test_two_from_three_is_the_averaging_of_an_even_size(size):
+    pictures = torch.randint(0, 256, (2, 1, 3 * size // 2, 3 * size // 2), dtype=torch.uint8)
+    torch.testing.assert_close(two_from_three(pictures), shrink(pictures, size), atol=1e-6, rtol=0)

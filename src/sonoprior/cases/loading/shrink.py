@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from .letterbox import cache_side, letterbox
 
@@ -34,6 +35,17 @@ def shrink(pictures: Tensor, size: int) -> Tensor:
 def averaged(pictures: Tensor, weights: Tensor) -> Tensor:
     """The same with the `area_weights` (size, S) at hand."""
     return (weights @ unit(pictures) @ weights.T).clamp_(max=1)  # against rounding
+
+
+def two_from_three(pictures: Tensor) -> Tensor:
+    """The same for pictures (B, 1, S, S) of which each three pixels in a row become two, S divisible by 3.
+
+    That is the cache of an even size. Each block of 3 x 3 pixels becomes one of 2 x 2: a convolution, with a
+    hundred times fewer products than two matrices, for graphs that answer one frame at a time.
+    """
+    weights = area_weights(3, 2).to(pictures.device)
+    blocks = torch.einsum("ai,bj->abij", weights, weights).reshape(4, 1, 3, 3)
+    return functional.pixel_shuffle(functional.conv2d(unit(pictures), blocks, stride=3), 2).clamp_(max=1)
 
 
 @lru_cache(maxsize=16)
