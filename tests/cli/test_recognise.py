@@ -92,3 +92,20 @@ def test_what_is_wrong_is_said_in_a_sentence(bundle, images, tmp_path, capsys):
     assert "there is no file or folder" in capsys.readouterr().err
     assert ran("recognise", bundle, images, "--out", bundle) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (None, "not known"),
+        ([], "none"),
+        (["a", "b"], "b, a"),
+        (["a", "b", "c", "d", "e"], "e, d, c, b and 1 more"),
+        (["a", "b", "c", "d", "e", "f"], "any"),
+    ],
+)
+def test_candidates_for_people_begin_with_the_likeliest_and_are_counted_where_many(found, said):
+    from sonoprior.cli.recognise import _candidates
+
+    chances = {"a": 0.05, "b": 0.1, "c": 0.15, "d": 0.2, "e": 0.3, "f": 0.2}
+    assert _candidates(found, chances) == said

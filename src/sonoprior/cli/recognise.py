@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sonoprior.core.checks import listed
+
 from .output import print_json, print_table
 from .predict import counted
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from sonoprior.render.explanations import Explained
     from sonoprior.runtime import Answer, Recogniser
 
-_SHOWN = 20
+_SHOWN, _MOST = 20, 4
 _HEADER = ("image", "view", "confidence", "candidates", "known")
 
 
@@ -130,13 +132,21 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     """An answer for people: view, confidence, what else it may be, and whether it is one that is known."""
     if row["view"] is None:
         return ["none: it names no views", "", "", _known(row["familiar"])]
-    others = row["candidates"]
     return [
         row["view"],
         f"{row['confidence']:.3f}",
-        "not known" if others is None else ", ".join(others) or "none",
+        _candidates(row["candidates"], row["probabilities"]),
         _known(row["familiar"]),
     ]
+
+
+def _candidates(found: Sequence[str] | None, probabilities: Mapping[str, float]) -> str:
+    """The likeliest first; many are counted, since a list of all says nothing."""
+    if found is None:
+        return "not known"
+    if len(found) == len(probabilities):
+        return "any"
+    return listed(sorted(found, key=probabilities.__getitem__, reverse=True), _MOST) or "none"
 
 
 def _known(familiar: bool | None) -> str:
