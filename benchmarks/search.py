@@ -1,6 +1,6 @@
 """What a search among known cases costs: exact and by a graph, load, memory and start.
 
-    python benchmarks/search.py --bundle out/bundle [--cases 200000] [--rounds 9]
+    python benchmarks/search.py [--bundle out/bundle] [--cases 200000] [--rounds 9]
         [--graphs clustered isotropic] [--large 1000000] [--large-graph] [--out docs/results/search.md]
 
 Embeddings of length 128, made in two ways: clustered, as a network makes them (18 views, patients of 20
@@ -251,7 +251,7 @@ def timed(work: Callable[[], object]) -> float:
 def main() -> int:
     """Measure, print, and keep the figures if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--bundle", type=Path, default=Path("out/bundle"))
     parser.add_argument("--cases", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--graphs", nargs="*", choices=WAYS, default=[*WAYS])

@@ -61,7 +61,7 @@ def _tested(data: Path) -> Path:
     from sonoprior.cases import CaseSet
 
     cases = CaseSet.open(data)
-    return cases.image_path(cases.column("split").tolist().index("test"))
+    return data / cases.column("image")[cases.column("split").tolist().index("test")]
 
 
 def _search(base: Path, image: Path) -> None:
