@@ -13,6 +13,7 @@ from sonoprior.models import ModelSpec, build_network
 from sonoprior.models.heads import Heads
 from sonoprior.models.onnx_file import run_onnx
 from sonoprior.models.taps import Tap
+from untraceable import UNTRACEABLE
 
 SIZE, SIDE = 64, 96
 CLASSES = 3
@@ -177,26 +178,8 @@ def test_every_named_tap_of_backbones_that_are_in_use(backbone, tmp_path):
         np.testing.assert_allclose(maps, wanted, atol=1e-3 * max(np.abs(wanted).max(), 1e-9))
 
 
-class Depends(nn.Module):
-    """What follows the tap depends on what it sees."""
-
-    def __init__(self, num_classes, in_chans):
-        super().__init__()
-        self.stem = nn.Conv2d(in_chans, 4, 3, stride=4)
-        self.head = nn.Linear(4, num_classes)
-
-    def forward(self, images):
-        found = self.stem(images)
-        found = torch.relu(found) if found.mean() > 0 else found.exp()
-        return self.head(found.amax((2, 3)))
-
-
-def depends(num_classes, in_chans):
-    return Depends(num_classes, in_chans)
-
-
 def test_a_tail_that_depends_on_what_it_sees_is_refused(tmp_path):
-    network, place = network_of(f"{__name__}:depends", "stem")
+    network, place = network_of(UNTRACEABLE, "stem")
     with pytest.raises(ModelError, match=r"the attribution at 'backbone\.stem' cannot be traced"):
         written_out(Attributed(network, place, HEADS), SQUARES, AREA)
 

@@ -3,31 +3,12 @@
 import warnings
 
 import pytest
-import torch
-from torch import nn
 
 from sonoprior.training.exportable import warn_of_tap
 from sonoprior.training.log import TrainingWarning
 from sonoprior.training.recipe import Recipe
 from tiny import TINY
-
-
-class Depends(nn.Module):
-    """What follows the tap depends on what it sees."""
-
-    def __init__(self, num_classes, in_chans):
-        super().__init__()
-        self.stem = nn.Conv2d(in_chans, 4, 3, stride=4)
-        self.head = nn.Linear(4, num_classes)
-
-    def forward(self, images):
-        found = self.stem(images)
-        found = torch.relu(found) if found.mean() > 0 else found.exp()
-        return self.head(found.amax((2, 3)))
-
-
-def depends(num_classes, in_chans):
-    return Depends(num_classes, in_chans)
+from untraceable import UNTRACEABLE
 
 
 def recipe(**model):
@@ -36,7 +17,7 @@ def recipe(**model):
 
 def test_a_tap_that_cannot_be_traced():
     with pytest.warns(TrainingWarning, match="will show where it looks at the last map, not at 'stem'"):
-        warn_of_tap(recipe(backbone=f"{__name__}:depends", tap="stem"))
+        warn_of_tap(recipe(backbone=UNTRACEABLE, tap="stem"))
 
 
 def test_nothing_is_said_of_a_tap_that_can():
