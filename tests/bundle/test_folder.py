@@ -54,7 +54,8 @@ def test_what_was_sealed_is_what_is_opened(folder):
     assert opened.space == opened.files["network.onnx"][:16]
     assert opened.class_terms("view") == {"left": "T1"}
     assert opened.class_terms("stage") == {}
-    assert opened.named() == ["left", "right"]
+    assert opened.views is not None
+    assert opened.views.classes == ["left", "right"]
 
 
 def test_the_space_is_that_of_the_network_alone(folder):
@@ -83,7 +84,8 @@ def test_views_say_whether_a_frame_may_show_several(several):
 
 
 def test_a_bundle_that_names_nothing_names_nothing(folder):
-    assert seal(folder, SAID | {"views": None}).named() == []
+    seal(folder, SAID | {"views": None})
+    assert open_bundle(folder).views is None
 
 
 def test_a_missing_file_is_named(folder):

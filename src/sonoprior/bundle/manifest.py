@@ -1,6 +1,6 @@
 """`bundle.json`: what a bundle says of itself, and which files it consists of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -130,7 +130,3 @@ class Manifest(_Part):
     def class_terms(self, level: str) -> Mapping[str, str]:
         """The code of each class of a level that has a term."""
         return self.terms.get(level, {})
-
-    def named(self) -> Sequence[str]:
-        """The classes that the bundle names; none where it names none."""
-        return self.views.classes if self.views else []

@@ -121,13 +121,7 @@ def evaluate(
         )
     asked = _asked(base.store, vectors, leaf, where)
     seen = _learnt(base, vectors.ids[asked])
-    asked = asked if learnt else asked[~seen]
-    if not len(asked):
-        raise DataError(
-            f"all {len(seen)} cases that would be looked for had a part in the training of the bundle, which"
-            " is no measure of it; add others, or look for them all the same with --learnt."
-        )
-    rows = np.sort(generator(seed, "queries").permutation(asked)[:queries])
+    rows = _drawn(asked if learnt else asked[~seen], len(asked), queries, seed)
     search = _Measured(vectors, known, rows, terms)
     over_bank = over_cases(vectors, seed)
     plain = search.numbers(_near(vectors, rows))
@@ -153,6 +147,16 @@ def _asked(store: Store, vectors: Vectors, leaf: Level, where: Mapping[str, Sequ
     if not len(rows):
         raise DataError(f"no case with a label at the level '{leaf.name}' passes the filter.")
     return rows
+
+
+def _drawn(asked: Places, all_of_them: int, queries: int, seed: int) -> Places:
+    """The rows of the queries, ascending: all that are left to look for where they are few."""
+    if not len(asked):
+        raise DataError(
+            f"all {all_of_them} cases that would be looked for had a part in the training of the bundle,"
+            " which is no measure of it; add others, or look for them all the same with --learnt."
+        )
+    return np.sort(generator(seed, "queries").permutation(asked)[:queries])
 
 
 def _learnt(base: "CaseBase", ids: Places) -> NDArray[np.bool_]:

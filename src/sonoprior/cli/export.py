@@ -46,7 +46,7 @@ def _told(out: Path, manifest: "Manifest") -> Iterator[str]:
     """What the bundle can do, and what it cannot and why."""
     from sonoprior.bundle.confidence import Confidence
 
-    named = f"names {len(manifest.named())} classes" if manifest.views else "names no classes"
+    named = f"names {len(manifest.views.classes)} classes" if manifest.views else "names no classes"
     yield f"bundle: {out} ({manifest.name}; {named}; embeds in {manifest.dimension} dimensions)"
     confidence = Confidence.read(out, manifest.views)
     if confidence.calibrated:
