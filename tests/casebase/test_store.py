@@ -184,6 +184,11 @@ def test_nothing_is_added_when_the_block_ends_badly(store):
     assert len(store) == 5
 
 
+def counted(store):
+    """How many cases have a set, by the facts."""
+    return sum(store.facts()["set"].values())
+
+
 def test_every_change_is_seen_by_another_reader(place):
     folder, make, reopen = place
     store = make(folder)
@@ -192,9 +197,13 @@ def test_every_change_is_seen_by_another_reader(place):
     put(store, made_records(4))
     seen.append(reader.version())
     assert len(reader.vectors().ids) == 4
+    assert counted(reader) == 4
     store.remove([int(store.vectors().ids[0])])
     seen.append(reader.version())
     assert len(reader.vectors().ids) == 3
+    assert counted(reader) == 3
+    reader.facts()["set"].clear()  # what a reader was given is its own
+    assert counted(reader) == 3
     with store.reembedding(OTHER) as new:
         new.put(new.missing(9), made_vectors(3, 5))
         assert reader.version() == seen[-1]

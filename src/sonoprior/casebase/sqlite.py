@@ -45,6 +45,7 @@ class SqliteStore:
         self.path = path
         self._own = local()
         self._connections: list[sqlite3.Connection] = []
+        self._known_facts: tuple[int, dict[str, dict[str, int]]] = 0, {}  # versions begin at 1
         self.version()
 
     @staticmethod
@@ -169,11 +170,19 @@ class SqliteStore:
             return reduce(np.intersect1d, (known.holders(name, texts) for name, texts in facts.items()))
 
     def facts(self) -> dict[str, dict[str, int]]:
-        """See `Store.facts`."""
-        found: dict[str, dict[str, int]] = {}
+        """See `Store.facts`; kept until somebody changes something, since every search by term asks."""
         with self._reading() as connection:
-            for row in Facts(self.path, connection).every(self._state(connection).texts):
-                found.setdefault(row.name, {})[row.text] = row.cases
+            state = self._state(connection)
+            version, known = self._known_facts
+            if version != state.version:
+                known = self._facts(connection, state)
+                self._known_facts = state.version, known
+        return {name: dict(texts) for name, texts in known.items()}
+
+    def _facts(self, connection: sqlite3.Connection, state: State) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for row in Facts(self.path, connection).every(state.texts):
+            found.setdefault(row.name, {})[row.text] = row.cases
         return found
 
     @contextmanager
@@ -277,7 +286,9 @@ class SqliteStore:
             return [case for (case,) in connection.execute("SELECT id FROM cases")]
 
     def _check_facts(self) -> None:
-        for name, texts in self.facts().items():
+        with self._reading() as connection:
+            every = self._facts(connection, self._state(connection))
+        for name, texts in every.items():
             for text in texts:
                 self.where({name: [text]})
 

@@ -71,6 +71,8 @@ class Terms:
         term, below = self.term(text), self.below(text)
         found: list[Places] = []
         for name, texts in store.facts().items():
+            if name != _TERMS and not name.startswith(LABEL):
+                continue  # of a large base these are most texts
             wanted = [each for each in texts if below & {*self.codes(name, [each])}]
             if wanted:
                 found.append(store.where({name: wanted}))
