@@ -153,9 +153,36 @@ def test_second_derivative_by_finite_differences():
     assert torch.autograd.gradcheck(attribution, (images, weight))
 
 
-def test_half_precision_autocast_goes_through():
+def under_autocast(gradients, *given):
+    """Attribution and gradients as the forward pass in bfloat16 gives them; autograd runs outside of it."""
+    with torch.autocast("cpu", torch.bfloat16):
+        return gradients(*given)
+
+
+def close(one, other, tolerance):
+    """Equal but for the rounding of bfloat16, whose numbers have eight digits of two."""
+    # All parameters in one: that of a bias before a normalisation is nothing but rounding.
+    mine, theirs = (torch.cat([gradient.flatten() for gradient in made[1]]) for made in (one, other))
+    assert (mine - theirs).norm() <= tolerance * theirs.norm()
+    assert (one[0] - other[0]).norm() <= tolerance * other[0].norm()
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_autocast_gives_what_autograd_gives_under_it(geometry):
+    net, images = small_net(**geometry).float().train(), torch.rand(4, 1, 9, 9)
+    guided = under_autocast(guided_gradients, net, images, "mixed")
+    close(guided, under_autocast(plain_gradients, net, images), 0.03)
+
+
+@pytest.mark.parametrize("batch_norm", ["detached", "running", "mixed"])
+def test_autocast_gives_nearly_what_single_precision_gives(batch_norm):
     net, images = small_net(padding=1).float().train(), torch.rand(4, 1, 9, 9)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        logits, guided = guided_pass(net, Tap("2"), images)
-        maps = guided.attribute(logits)
-    assert torch.isfinite(maps).all()
+    guided = under_autocast(guided_gradients, net, images, batch_norm)
+    assert guided[0].dtype == torch.float32
+    assert all(gradient.dtype == torch.float32 for gradient in guided[1])
+    close(guided, guided_gradients(net, images, batch_norm), 0.1)
+
+
+def test_double_precision_is_left_alone_by_autocast_as_torch_leaves_it():
+    net, images = small_net(padding=1).train(), torch.rand(4, 1, 9, 9).double()
+    same(under_autocast(guided_gradients, net, images, "detached"), guided_gradients(net, images, "detached"))

@@ -75,6 +75,23 @@ def test_its_term_is_finite_and_teaches_the_network(name):
 
 
 @every_objective
+def test_its_term_in_bfloat16_is_nearly_that_in_single_precision(name):
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        torch.manual_seed(0)
+        one, given = made(name)
+        outcome = Experiment(given.network, {"one": (1.0, one)}, given.heads, precision)(
+            batches(several=name in SEVERAL)
+        )
+        outcome.loss.backward()
+        gradients = [each.grad for each in given.network.parameters() if each.grad is not None]
+        assert all(each.isfinite().all() for each in gradients)
+        losses.append(outcome.loss.detach())
+    assert losses[0].dtype == losses[1].dtype
+    torch.testing.assert_close(losses[1], losses[0], rtol=0.05, atol=0.02)
+
+
+@every_objective
 def test_no_case_is_a_zero_on_the_graph(name):
     one, given = made(name)
     outputs = drawn(given, size=0)

@@ -69,6 +69,26 @@ def test_a_batch_without_priors_is_a_plain_step():
         torch.testing.assert_close(mine.grad, theirs.grad)
 
 
+@pytest.mark.parametrize("batch_norm", ["detached", "running", "mixed"])
+def test_bfloat16_computes_the_network_in_it_and_all_else_in_single_precision(batch_norm):
+    seen = []
+    exact, rounded = (experiment(network(), 4.0, batch_norm=batch_norm) for _ in range(2))
+    rounded.precision = "bfloat16"
+    rounded.network[0].register_forward_hook(lambda *given: seen.append(given[-1].dtype))
+    outcomes = [each({"labelled": {"only": record()}}) for each in (exact, rounded)]
+    for outcome in outcomes:
+        outcome.loss.backward()
+    assert seen[0] == torch.bfloat16
+    assert outcomes[1].loss.dtype == torch.float32
+    torch.testing.assert_close(outcomes[1].loss, outcomes[0].loss, rtol=0.03, atol=0.01)
+    assert not torch.equal(outcomes[1].loss, outcomes[0].loss)
+    mine, theirs = (
+        torch.cat([each.grad.flatten() for each in of.network.parameters()]) for of in (rounded, exact)
+    )
+    assert mine.dtype == torch.float32
+    assert (mine - theirs).norm() <= 0.1 * theirs.norm()
+
+
 def test_copies_live_on_their_own():
     original = experiment(network(), 2.0)
     copied = copy.deepcopy(original)

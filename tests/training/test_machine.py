@@ -25,9 +25,11 @@ def test_computing_leaves_everything_as_it_was():
     with computing(threads=1, seed=3):
         assert torch.get_num_threads() == 1
         assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.utils.deterministic.fill_uninitialized_memory
         torch.rand(7)
     assert torch.get_num_threads() == threads
     assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory
     assert torch.equal(torch.rand(1), expected)
 
 

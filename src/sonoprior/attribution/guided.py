@@ -29,10 +29,13 @@ class GuidedPass:
         self._model, self._tap, self._images = model, tap, images
         self._batch_norm: BatchNorm = batch_norm
         self._closed_head = closed_head
+        self._autocast: torch.dtype | None = None
         self._state = Pass(detached=batch_norm == "detached")
 
     def run(self) -> Tensor:
         """The logits (B, K). What stands before the tap runs as always, and no hook stays behind."""
+        kind = self._images.device.type
+        self._autocast = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
         with ExitStack() as tail:
 
             def enter_tail() -> None:
@@ -82,7 +85,7 @@ class GuidedPass:
             gradient = self._replayed_gradient(weights[every], features, every)
         else:
             gradient = self._gradient(logits, weights, every)
-        return attribution(features, gradient, method)
+        return attribution(_single(features), _single(gradient), method)
 
     def _closed_gradient(self, weights: Tensor, features: Tensor, head: str) -> Tensor:
         """For logits W mean(f) + b the gradient is, at every position, the chosen rows of W over h w."""
@@ -105,8 +108,14 @@ class GuidedPass:
     def _replayed_gradient(self, weights: Tensor, features: Tensor, rows: Tensor) -> Tensor:
         """The tail once more on the same features, as it runs at inference."""
         output = self._captured.output(features, rows)
-        logits = replay(self._model, self._tap, self._images[rows], output)
+        with torch.autocast(self._images.device.type, self._autocast, enabled=self._autocast is not None):
+            logits = replay(self._model, self._tap, self._images[rows], output)
         return _differentiate(logits, features, weights)
+
+
+def _single(maps: Tensor) -> Tensor:
+    """In single precision at least: what is compared with a prior is not to be rounded to half."""
+    return maps.to(torch.promote_types(maps.dtype, torch.float32))
 
 
 def _differentiate(logits: Tensor, features: Tensor, seed: Tensor) -> Tensor:

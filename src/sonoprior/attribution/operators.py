@@ -75,13 +75,25 @@ def _conv2d(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    if isinstance(padding, str) or torch.is_autocast_enabled(input.device.type):
+    if isinstance(padding, str):
         return torch.conv2d(input, weight, bias, stride, padding, dilation, groups)
-    if _covers(input, weight, padding, groups):
+    images, weight, bias = _as_autocast_would(input, weight, bias)
+    if _covers(images, weight, padding, groups):
         # A kernel as large as its input is a matrix product; as a convolution it takes three times as long.
-        return functional.linear(input.flatten(1), weight.flatten(1), bias)[:, :, None, None]
+        return functional.linear(images.flatten(1), weight.flatten(1), bias)[:, :, None, None]
     geometry = (_pair(stride), _pair(padding), _pair(dilation), False, [0, 0], groups)
-    return _Convolution.apply(input, weight, bias, state, geometry)  # pyright: ignore[reportReturnType]
+    return _Convolution.apply(images, weight, bias, state, geometry)  # pyright: ignore[reportReturnType]
+
+
+def _as_autocast_would(
+    images: Tensor, weight: Tensor, bias: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """A convolution's arguments in the precision that `torch.autocast` would take, which overlooks these."""
+    kind = images.device.type
+    if not torch.is_autocast_enabled(kind) or images.dtype == torch.float64:
+        return images, weight, bias
+    dtype = torch.get_autocast_dtype(kind)
+    return images.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
 
 
 def _covers(images: Tensor, weight: Tensor, padding: Any, groups: int) -> bool:
@@ -177,7 +189,7 @@ class _BatchNorm(Function):
         images, weight, mean, inverse_std = ctx.saved_tensors
         if ctx.state.attributing:
             scale = inverse_std if weight is None else weight * inverse_std
-            return gradient * scale.view(1, -1, 1, 1), None, None, None, None
+            return gradient * scale.view(1, -1, 1, 1).to(gradient.dtype), None, None, None, None
         needed = [bool(need) for need in ctx.needs_input_grad[:3]]
         derived = _aten.native_batch_norm_backward(
             gradient, images, weight, None, None, mean, inverse_std, True, ctx.eps, needed

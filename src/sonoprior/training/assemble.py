@@ -125,7 +125,7 @@ def assemble(
     positions = {LABELLED: train} | {name: of.positions for name, of in cases.items()}
     objectives = _objectives(recipe, _context(recipe, task, network, tap, train, priors, texts, positions))
     # With the channels last a step of a small network takes three quarters of the time on a processor.
-    experiment = Experiment(network, objectives, task.heads).to(device)
+    experiment = Experiment(network, objectives, task.heads, recipe.training.precision).to(device)
     experiment = experiment.to(memory_format=torch.channels_last)
     streams = _streams(recipe, cache, cases, train, task, seed, device)
     check_views(recipe, objectives)
@@ -307,7 +307,14 @@ def _optimiser(recipe: Recipe, experiment: nn.Module) -> torch.optim.Optimizer:
     settings = recipe.training
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimiser]
     trained = [parameter for parameter in experiment.parameters() if parameter.requires_grad]
-    return kind(trained, lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay)
+    # One kernel for all parameters: one at a time they take a tenth of a small network's step.
+    return kind(
+        trained,
+        lr=settings.learning_rate,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
 
 
 def _schedule(recipe: Recipe, steps: int) -> PolynomialDecay:

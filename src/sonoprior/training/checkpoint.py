@@ -131,12 +131,19 @@ def optimiser_state(optimiser: torch.optim.Optimizer) -> State:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: State) -> None:
-    """Put the tensors of `optimiser_state` back."""
+    """Put the tensors of `optimiser_state` back, laid out in memory as their parameters are.
+
+    A file keeps no order of the axes, and a fused step goes through memory without asking for it.
+    """
     state: dict[int, State] = {}
     for name, tensor in tensors.items():
         index, _, key = name.partition(".")
         state.setdefault(int(index), {})[key] = tensor
     optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
+    for parameter, values in optimiser.state.items():
+        for key, tensor in values.items():
+            if tensor.shape == parameter.shape:
+                values[key] = torch.empty_like(parameter).copy_(tensor)
 
 
 def copied(module: nn.Module) -> State:

@@ -6,6 +6,7 @@ Attributions are gradients and are taken inside `forward`, so that a distributed
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ from sonoprior.objectives.base import (
     averaged,
 )
 
+Precision = Literal["float32", "bfloat16"]
 AnyObjective = Objective | ViewsObjective
 Weighted = Mapping[str, tuple[float, AnyObjective]]
 
@@ -50,13 +52,22 @@ class Experiment(nn.Module):
         network: (B, 1, H, W) to outputs (B, width).
         objectives: name to (weight, objective).
         heads: which outputs are what; logits all of them where None.
+        precision: what the network computes in. In "bfloat16" its convolutions and matrix products do, by
+            `torch.autocast`; weights, outputs, attributions and losses stay in single precision.
 
     Raises:
         RecipeError: if two objectives of one stream need different guided passes.
     """
 
-    def __init__(self, network: nn.Module, objectives: Weighted, heads: Heads | None = None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        objectives: Weighted,
+        heads: Heads | None = None,
+        precision: Precision = "float32",
+    ) -> None:
         super().__init__()
+        self.precision: Precision = precision
         self.network = network
         self.heads = heads
         self.weights = {name: weight for name, (weight, _) in objectives.items()}
@@ -96,12 +107,18 @@ class Experiment(nn.Module):
         guidance = self._guidance.get(stream)
         images = batch.fields["image"]
         if guidance is None or not batch.present["prior"].any():
-            with torch.no_grad() if (stream, view) in self._without_gradient else nullcontext():
-                return Output(self.network(images), heads=self.heads)
-        outputs, guided = guided_pass(
-            self.network, guidance.tap, images, guidance.batch_norm, guidance.closed_head
-        )
-        return Output(outputs, guided, self.heads)
+            still = (stream, view) in self._without_gradient
+            with torch.no_grad() if still else nullcontext(), self._autocast(images):
+                outputs = self.network(images)
+            return Output(outputs.to(images.dtype), heads=self.heads)
+        with self._autocast(images):
+            outputs, guided = guided_pass(
+                self.network, guidance.tap, images, guidance.batch_norm, guidance.closed_head
+            )
+        return Output(outputs.to(images.dtype), guided, self.heads)
+
+    def _autocast(self, images: Tensor) -> torch.autocast:
+        return torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
 @contextmanager
