@@ -76,15 +76,15 @@ class GuidedPass:
             weights: (B, K), how much each output counts, instead of a target; for a model whose outputs are
                 no logits.
         """
-        every = torch.arange(len(logits), device=logits.device) if rows is None else rows
         weights = target_weights(logits, target, labels) if weights is None else weights
-        features = self.features[every]
+        wanted = slice(None) if rows is None else rows
+        features = self.features[wanted]
         if self._closed_head is not None:
-            gradient = self._closed_gradient(weights[every], features, self._closed_head)
+            gradient = self._closed_gradient(weights[wanted], features, self._closed_head)
         elif self._batch_norm == "running":
-            gradient = self._replayed_gradient(weights[every], features, every)
+            gradient = self._replayed_gradient(weights[wanted], features, wanted)
         else:
-            gradient = self._gradient(logits, weights, every)
+            gradient = self._gradient(logits, weights, rows)
         return attribution(_single(features), _single(gradient), method)
 
     def _closed_gradient(self, weights: Tensor, features: Tensor, head: str) -> Tensor:
@@ -93,24 +93,38 @@ class GuidedPass:
         height, width = features.shape[2:]
         return (weights @ matrix / (height * width))[:, :, None, None].expand_as(features)
 
-    def _gradient(self, logits: Tensor, weights: Tensor, rows: Tensor) -> Tensor:
+    def _gradient(self, logits: Tensor, weights: Tensor, rows: Tensor | None) -> Tensor:
         # With mixed statistics an image's gradient runs through all the others: no row can be left out.
-        if self._batch_norm != "mixed" and len(rows) < len(logits):
+        if rows is not None and self._batch_norm != "mixed" and len(rows) < len(logits):
             weights = torch.zeros_like(weights).index_copy(0, rows, weights[rows])
             self._state.rows = rows
         self._state.attributing = True
         try:
-            return _differentiate(logits, self.features, weights)[rows]
+            gradient = _differentiate(logits, self.features, weights)
+            return gradient if rows is None else gradient[rows]
         finally:
             self._state.attributing = False
             self._state.rows = None
 
-    def _replayed_gradient(self, weights: Tensor, features: Tensor, rows: Tensor) -> Tensor:
+    def _replayed_gradient(self, weights: Tensor, features: Tensor, rows: Tensor | slice) -> Tensor:
         """The tail once more on the same features, as it runs at inference."""
         output = self._captured.output(features, rows)
         with torch.autocast(self._images.device.type, self._autocast, enabled=self._autocast is not None):
             logits = replay(self._model, self._tap, self._images[rows], output)
         return _differentiate(logits, features, weights)
+
+
+def rows_with_prior(present: Tensor) -> Tensor | None:
+    """The images (n,) of a batch that have a prior, by which (B, P) are there; None to attribute all of them.
+
+    On a GPU that is all: to leave images out saves it nothing, and to ask it which they are stops it, so that
+    no step could be recorded.
+    """
+    return present.any(1).nonzero().flatten() if _answers_at_once(present) else None
+
+
+def _answers_at_once(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu"
 
 
 def _single(maps: Tensor) -> Tensor:

@@ -23,6 +23,10 @@ class Record(Protocol):
     present: Mapping[str, Tensor]
 
 
+Monitors = dict[str, tuple[float | Tensor, float | Tensor]]
+"""Figures for the log, each (sum, count). Left on the device, so that a step can be recorded."""
+
+
 @dataclass
 class Term:
     """One objective's share of the loss, exact under accumulation and over several processes.
@@ -35,7 +39,7 @@ class Term:
 
     total: Tensor
     count: Tensor
-    monitors: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    monitors: Monitors = field(default_factory=Monitors)
 
 
 @dataclass(frozen=True)
@@ -202,8 +206,11 @@ class Objective(nn.Module, ABC):
         stream: which stream of batches it reads.
         guidance: the guided pass it needs, or None.
         text_space: what it learns to bring texts to the images with, or None.
+        recordable: whether a step with it may be recorded on a GPU and replayed: whether what is computed
+            never depends on the values of a tensor, but through other tensors.
     """
 
+    recordable: bool = False
     stream: str = "labelled"
     guidance: Guidance | None = None
     text_space: TextSpace | None = None
@@ -221,8 +228,10 @@ class ViewsObjective(nn.Module, ABC):
         views: which views of that stream it needs.
         without_gradient: those of them that teach and are not taught; the network keeps no graph of them,
             unless another objective needs one.
+        recordable: as for `Objective`.
     """
 
+    recordable: bool = False
     stream: str = "unlabelled"
     views: tuple[str, ...] = ("first", "second")
     without_gradient: frozenset[str] = frozenset()

@@ -20,6 +20,7 @@ class CrossEntropy(Objective):
         RecipeError: if a case may show several labels.
     """
 
+    recordable = True
     weights: Tensor | None
 
     def __init__(self, settings: CrossEntropySettings, context: Context) -> None:
@@ -44,7 +45,7 @@ class CrossEntropy(Objective):
             reduction="sum",
             label_smoothing=self.smoothing,
         )
-        count = known.sum() if self.weights is None else self.weights[labels[known]].sum()
+        count = (known if self.weights is None else known * self.weights[labels.clamp(min=0)]).sum()
         return Term(total, count)
 
 

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from sonoprior.attribution.allocation import Allocation
 from sonoprior.attribution.diagnosis import diagnose
 from sonoprior.attribution.gradients import Target, head_weights
-from sonoprior.attribution.guided import GuidedPass, guided_pass
+from sonoprior.attribution.guided import GuidedPass, guided_pass, rows_with_prior
 from sonoprior.core.checks import at_least, one_of
 from sonoprior.core.errors import ModelError, RecipeError
 from sonoprior.models.heads import Heads
 from sonoprior.models.taps import Tap
 
 from .attributed_similarity import OUTPUTS, has_positive, output_weights
-from .base import Context, Guidance, Objective, Output, Record, Term, averaged
+from .base import Context, Guidance, Monitors, Objective, Output, Record, Term, averaged
 from .label_combinations import labels_shown
 from .privileged_attribution import agreement, is_flat, to_resolution
 from .settings import PriorGuidedAttributionSettings
@@ -43,12 +43,12 @@ def privileged_attribution_term(
     agreed = agreement(
         maps, wanted[:, :, None].expand_as(maps), settings.reduction, settings.statistics
     ).mean(2)
-    total = -torch.where(directed, agreed, 0).sum()
+    total = -agreed.masked_fill(~directed, 0).sum()
     count = directed.sum()
-    monitors = {"agreement": (-float(total.detach()), float(count))}
+    monitors: Monitors = {"agreement": (-total.detach(), count)}
     if settings.empty == "suppress":
         empty = present & (wanted.amax((-2, -1)) == 0)
-        share = torch.where(empty, allocated_share(attribution, allocation, priors.shape[1]), 0)
+        share = allocated_share(attribution, allocation, priors.shape[1]).masked_fill(~empty, 0)
         total, count = total + share.sum(), count + empty.sum()
     return Term(total, count, monitors)
 
@@ -79,6 +79,7 @@ class PriorGuidance(Objective):
         ModelError: if the tail cannot be guided.
     """
 
+    recordable = True
     members: Tensor | None
 
     def __init__(self, settings: PriorGuidedAttributionSettings, context: Context) -> None:
@@ -149,7 +150,10 @@ def guided_term(
         weights: (B, K), how much each output counts in what is attributed.
         settings: of the objective.
     """
-    rows = present.any(1).nonzero().flatten()
+    rows = rows_with_prior(present)
+    if rows is None:
+        maps = guided.attribute(outputs, method=settings.method, weights=weights)
+        return privileged_attribution_term(maps, priors.to(maps.dtype), present, settings)
     if not len(rows):
         return Term(outputs.sum() * 0, present.sum() * 0)
     maps = guided.attribute(outputs, method=settings.method, weights=weights, rows=rows)

@@ -37,9 +37,9 @@ def standardise(maps: Tensor) -> Tensor:
     flat = is_flat(maps)[..., None, None]
     centred = maps - maps.mean((-2, -1), keepdim=True)
     scale = centred.detach().abs().amax((-2, -1), keepdim=True)
-    scaled = centred / torch.where(flat, 1, scale)
+    scaled = centred / scale.masked_fill(flat, 1)
     variance = scaled.square().mean((-2, -1), keepdim=True)
-    return torch.where(flat, 0, scaled / torch.where(flat, 1, variance).sqrt())
+    return (scaled / variance.masked_fill(flat, 1).sqrt()).masked_fill(flat, 0)
 
 
 def standardise_as_printed(maps: Tensor) -> Tensor:

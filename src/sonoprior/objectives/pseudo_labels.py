@@ -7,11 +7,10 @@ from torch import Tensor, nn
 
 from sonoprior.core.errors import RecipeError
 
+from .base import Monitors
 from .flexible_thresholds import FlexibleThresholds
 from .prediction_balance import Debiasing, DistributionAlignment
 from .semi_supervised_settings import FixMatchSettings
-
-Monitors = dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -34,15 +33,16 @@ class PseudoLabels:
         Args:
             truth: of the shape of the labels, -1 for unknown; None if nobody knows any.
         """
-        rate = {"pseudo_label_rate": _share(self.used)}
+        rate: Monitors = {"pseudo_label_rate": _share(self.used)}
         if truth is None:
             return rate
         right, known = self.labels == truth, truth >= 0
         if truth.ndim == 1:
-            return rate | {"pseudo_label_accuracy": _share(right[self.used & known])}
-        single = {"pseudo_label_agreement": _share(right[self.used[:, None] & known])}
-        whole = self.used & known.all(1)
-        return rate | {"pseudo_label_accuracy": _share(right.all(1)[whole])} | single
+            rate["pseudo_label_accuracy"] = _share(right[self.used & known])
+            return rate
+        rate["pseudo_label_accuracy"] = _share(right.all(1)[self.used & known.all(1)])
+        rate["pseudo_label_agreement"] = _share(right[self.used[:, None] & known])
+        return rate
 
 
 def _share(holds: Tensor) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from .base import Term
+from .base import Monitors, Term
 
 
 def no_term(*inputs: Tensor, parameters: Iterable[nn.Parameter] = ()) -> Term:
@@ -32,5 +32,7 @@ def combined(parts: Mapping[str, tuple[float, Term]], cases: Tensor) -> Term:
         The term, with each part's own mean in the monitors.
     """
     means = [weight * term.total / term.count.clamp(min=1) for weight, term in parts.values()]
-    monitors = {name: (float(term.total.detach()), float(term.count)) for name, (_, term) in parts.items()}
+    monitors: Monitors = {
+        name: (float(term.total.detach()), float(term.count)) for name, (_, term) in parts.items()
+    }
     return Term(torch.stack(means).sum() * cases, cases, monitors)

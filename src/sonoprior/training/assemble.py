@@ -36,6 +36,7 @@ from .parts import Parts
 from .recipe import LABELLED, Recipe
 from .recipe_file import pretraining_recipe
 from .schedule import PolynomialDecay
+from .step import RecordedStep, plain_step
 from .streams import OneView, Stream
 from .task import Task, task_of
 from .text_side import text_space
@@ -129,9 +130,13 @@ def assemble(
     experiment = experiment.to(memory_format=torch.channels_last)
     streams = _streams(recipe, cache, cases, train, task, seed, device)
     check_views(recipe, objectives)
+    recorded = _is_recorded(recipe, experiment, device)
+    optimiser = _optimiser(recipe, experiment, device if recorded else None)
+    step = plain_step(experiment, optimiser)
     training = Training(
         network=network,
         experiment=experiment,
+        step=RecordedStep(step) if recorded else step,
         streams=streams,
         validation=Validation(
             loader=in_order(cache, parts["validation"], recipe.training.batch_size, task.labels),
@@ -139,7 +144,7 @@ def assemble(
             groups=np.array(cache.case_set.ids) if groups is None else groups,
             retrieval=recipe.retrieval,
         ),
-        optimiser=_optimiser(recipe, experiment),
+        optimiser=optimiser,
         schedule=_schedule(recipe, steps_per_epoch(recipe.training, streams)),
         settings=recipe.training,
         seed=seed,
@@ -303,14 +308,24 @@ def without_priors(cache: Cache) -> Cache:
     )
 
 
-def _optimiser(recipe: Recipe, experiment: nn.Module) -> torch.optim.Optimizer:
+def _is_recorded(recipe: Recipe, experiment: Experiment, device: torch.device) -> bool:
+    """Whether steps are recorded on the GPU that they run on."""
+    return device.type == "cuda" and recipe.training.recorded and experiment.recordable
+
+
+def _optimiser(
+    recipe: Recipe, experiment: nn.Module, device: torch.device | None = None
+) -> torch.optim.Optimizer:
+    """The optimiser; with a device, all that it computes with lies there, and its steps can be recorded."""
     settings = recipe.training
+    rate = settings.learning_rate
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimiser]
     trained = [parameter for parameter in experiment.parameters() if parameter.requires_grad]
     # One kernel for all parameters: one at a time they take a tenth of a small network's step.
     return kind(
         trained,
-        lr=settings.learning_rate,
+        lr=rate if device is None else torch.tensor(rate, device=device),
+        capturable=device is not None,
         betas=settings.betas,
         weight_decay=settings.weight_decay,
         fused=True,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
-from sonoprior.attribution.guided import guided_pass
+from sonoprior.attribution.guided import guided_pass, rows_with_prior
 from sonoprior.core.errors import RecipeError
 from sonoprior.models.heads import Heads
 from sonoprior.objectives.base import (
@@ -97,6 +97,11 @@ class Experiment(nn.Module):
         loss = sum(self.weights[name] * averaged(term) for name, term in terms.items())
         return Outcome(loss, terms)  # pyright: ignore[reportArgumentType]
 
+    @property
+    def recordable(self) -> bool:
+        """Whether a step may be recorded on a GPU: no objective asks for the value of a tensor."""
+        return all(objective.recordable for objective in self.objectives.values())  # pyright: ignore[reportReturnType]
+
     def after_step(self) -> None:
         """Let the objectives follow a step of the optimiser."""
         for objective in self.objectives.values():
@@ -106,7 +111,7 @@ class Experiment(nn.Module):
     def _run(self, stream: str, view: str, batch: Record) -> Output:
         guidance = self._guidance.get(stream)
         images = batch.fields["image"]
-        if guidance is None or not batch.present["prior"].any():
+        if guidance is None or _none_has(batch.present["prior"]):
             still = (stream, view) in self._without_gradient
             with torch.no_grad() if still else nullcontext(), self._autocast(images):
                 outputs = self.network(images)
@@ -133,6 +138,12 @@ def running_statistics_kept(network: nn.Module) -> Generator[None, None, None]:
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
+
+
+def _none_has(priors: Tensor) -> bool:
+    """Whether it is known that no image has any of the priors (B, P)."""
+    rows = rows_with_prior(priors)
+    return rows is not None and not len(rows)
 
 
 def _term(objective: AnyObjective, outputs: Mapping[str, Views], batches: Mapping[str, Records]) -> Term:

@@ -18,7 +18,8 @@ from sonoprior.objectives.base import TextSpace
 from .checkpoint import Checkpoint, Progress, State, copied, optimiser_state, restore_optimiser
 from .experiment import Experiment, Outcome
 from .recipe import TrainingSettings
-from .schedule import PolynomialDecay
+from .schedule import PolynomialDecay, set_rate
+from .step import Step
 from .streams import Stream, rounds
 from .validation import Row, Validation
 
@@ -30,6 +31,7 @@ class Training:
     Attributes:
         network: what is kept at the end.
         experiment: network and objectives together.
+        step: takes one step with it.
         streams: what the objectives read, by stream, the labelled one first.
         validation: what is measured after every epoch.
         optimiser: over the parameters of the experiment.
@@ -42,6 +44,7 @@ class Training:
 
     network: Network
     experiment: Experiment
+    step: Step
     streams: Mapping[str, Stream]
     validation: Validation
     optimiser: torch.optim.Optimizer
@@ -147,7 +150,7 @@ def train_epoch(training: Training, epoch: int) -> Row:
         for step in range(steps):
             batches = {name: _on(training.device, next(reader)) for name, reader in readers.items()}
             means.add(_train_step(training, epoch, step, batches))
-    return {"lr": training.optimiser.param_groups[0]["lr"]} | means.row()
+    return {"lr": float(training.optimiser.param_groups[0]["lr"])} | means.row()
 
 
 def _train_step(
@@ -156,17 +159,13 @@ def _train_step(
     # Dropout and the like draw from torch's global state; seeded by step, a resumed run draws the same.
     torch.manual_seed(derived_seed(training.seed, "step", epoch, step))
     rate = training.schedule.rate(epoch * training.steps_per_epoch + step)
-    for group in training.optimiser.param_groups:
-        group["lr"] = rate
-    outcome = training.experiment(batches)
+    set_rate(training.optimiser, rate)
+    outcome = training.step(batches)
     if not torch.isfinite(outcome.loss):
         raise RecipeError(
             f"the loss must stay a finite number, but became {outcome.loss.item()} in epoch {epoch + 1};"
             " lower training.learning_rate or the weight of an objective."
         )
-    training.optimiser.zero_grad(set_to_none=True)
-    outcome.loss.backward()
-    training.optimiser.step()
     training.experiment.after_step()
     return outcome
 
@@ -191,7 +190,7 @@ class _Means:
         for name, term in outcome.terms.items():
             self._add(name, float(term.total.detach()), float(term.count))
             for monitor, (total, count) in term.monitors.items():
-                self._add(f"{name}.{monitor}", total, count)
+                self._add(f"{name}.{monitor}", float(total), float(count))
 
     def _add(self, name: str, total: float, count: float) -> None:
         before = self._sums.get(name, (0.0, 0.0))

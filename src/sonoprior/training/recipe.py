@@ -106,6 +106,9 @@ class TrainingSettings(RecipePart):
             convolutions and matrix products in bfloat16, all else in single precision). On a GPU, and on
             processors that have bfloat16, a step then takes about half the time. What is measured, validation
             included, is measured in single precision.
+        recorded: on a GPU, record a step once and replay it, where every objective allows it
+            (`Objective.recordable`): several times faster for small networks. Turn it off for a backbone that
+            decides by the values of its tensors.
         threads: threads of one run; none shares the cores among the workers.
         checkpoint_every: epochs between two checkpoints.
     """
@@ -126,6 +129,7 @@ class TrainingSettings(RecipePart):
     keep: Literal["best", "last"] = "best"
     frozen: str = "nothing"
     precision: Literal["float32", "bfloat16"] = "float32"
+    recorded: bool = True
     threads: PositiveInt | None = None
     checkpoint_every: PositiveInt = 1
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import torch
+
 
 @dataclass(frozen=True)
 class PolynomialDecay:
@@ -23,3 +25,12 @@ class PolynomialDecay:
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0 over all epochs."""
         return self.base * (1 - step / self.steps) ** self.power
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Let an optimiser go on at a rate; one that lies on the device is written there."""
+    for group in optimiser.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
