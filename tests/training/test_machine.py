@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 import torch
 
@@ -38,6 +40,17 @@ def test_computing_starts_from_its_seed():
         first = torch.rand(1)
     with computing(threads=1, seed=3):
         assert torch.equal(torch.rand(1), first)
+
+
+def test_computing_passes_over_what_torch_says_of_every_gpu_and_nothing_else():
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        with computing(threads=1, seed=3):
+            warnings.warn("Attempting to run cuBLAS, but there was no current CUDA context!", stacklevel=1)
+            warnings.warn("Memory Efficient attention defaults to a non-deterministic one.", stacklevel=1)
+            warnings.warn("the loss is strange", stacklevel=1)
+        warnings.warn("Attempting to run cuBLAS, but there was no current context!", stacklevel=1)
+    assert [str(one.message)[:8] for one in heard] == ["the loss", "Attempti"]
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda9", ""])

@@ -146,5 +146,5 @@ def test_a_step_that_asks_is_refused_with_the_way_out():
     given = {"labelled": {"only": batches(0)["labelled"]["only"].to("cuda")}}
     for _ in range(3):
         step(given)
-    with pytest.raises(ModelError, match=r"cannot be recorded .* training.recorded=false"):
+    with pytest.raises(ModelError, match=r"cannot be recorded on the GPU: .+; train it with --set"):
         step(given)

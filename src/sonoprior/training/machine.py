@@ -2,6 +2,7 @@
 
 import os
 import platform
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +15,10 @@ from sonoprior.core.cores import cores
 from sonoprior.core.errors import SonopriorError
 
 PACKAGES = ("sonoprior", "torch", "torchvision", "timm", "numpy", "pandas", "scikit-learn", "safetensors")
+
+# What torch says in every process on a GPU, and nobody can act on: that it takes up a context, and that
+# attention has no kernel which repeats itself to the last bit.
+_HARMLESS = ("Attempting to run cuBLAS, but there was no current", "Memory Efficient attention defaults")
 
 
 def share_of_cores(workers: int) -> int:
@@ -39,7 +44,9 @@ def computing(threads: int, seed: int) -> Generator[None, None, None]:
     # Nothing here reads memory before it is written; filling all of it first took a sixth of a step.
     filling.fill_uninitialized_memory = False
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), warnings.catch_warnings():
+            for said in _HARMLESS:
+                warnings.filterwarnings("ignore", said)
             torch.manual_seed(seed)
             yield
     finally:
