@@ -117,8 +117,8 @@ class GuidedPass:
 def rows_with_prior(present: Tensor) -> Tensor | None:
     """The images (n,) of a batch that have a prior, by which (B, P) are there; None to attribute all of them.
 
-    On a GPU that is all: to leave images out saves it nothing, and to ask it which they are stops it, so that
-    no step could be recorded.
+    On a GPU that is all of them: to ask it which they are stops it, so that no step could be recorded, and a
+    small network's kernels take as long for a part of the images.
     """
     return present.any(1).nonzero().flatten() if _answers_at_once(present) else None
 
