@@ -39,6 +39,12 @@ def test_classes_and_combinations_are_counted(abdomen):
     assert not [found for found in report.findings if found.severity == "fatal"]
 
 
+def test_devices_are_counted_by_single_classes(abdomen):
+    (table,) = [one for one in audit(abdomen).crosstabs if one.name == "device"]
+    assert table.columns == ["liver", "kidney", "spleen", "(missing)"]
+    assert table.rows == {"a": [2, 1, 0, 0], "b": [1, 1, 0, 1], "c": [0, 0, 1, 0]}
+
+
 def test_one_picture_with_the_same_classes_in_another_order_has_one_label(abdomen):
     assert not [found for found in audit(abdomen).findings if found.kind == "two labels"]
 

@@ -18,7 +18,9 @@ MISSING = "(missing)"
 def crosstabs(
     case_set: CaseSet, members: Sequence[Member], files: Files, groups: NDArray[np.str_]
 ) -> Iterator[Crosstab]:
-    """Classes of every level, devices against classes, outlines, and sizes.
+    """Classes of every level, devices against the classes of the first, outlines, and sizes.
+
+    A case that shows several classes counts in each of them.
 
     Args:
         case_set: the cases.
@@ -81,13 +83,13 @@ def _devices(case_set: CaseSet) -> Iterator[Crosstab]:
     if (devices == MISSING).all():
         return
     level = next(iter(case_set.info.levels), None)
-    labels = _names(case_set, level) if level else np.full(len(devices), MISSING)
-    columns = np.unique(labels)
+    shown = _shown(case_set, level) if level else {MISSING: np.ones(len(devices), np.bool_)}
+    columns = {name: cases for name, cases in shown.items() if cases.any()}
     rows = {
-        str(device): [int(((devices == device) & (labels == column)).sum()) for column in columns]
+        str(device): [int((devices == device)[cases].sum()) for cases in columns.values()]
         for device in np.unique(devices)
     }
-    yield Crosstab(name="device", columns=columns.tolist(), rows=rows)
+    yield Crosstab(name="device", columns=list(columns), rows=rows)
 
 
 def _presence(drawn: dict[int, bool], case_set: CaseSet, zone: str) -> list[int]:
@@ -140,10 +142,6 @@ def cramers_v(counts: NDArray[np.int64]) -> float:
     expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0, keepdims=True) / counts.sum()
     chi_squared = ((counts - expected) ** 2 / expected).sum()
     return float(np.sqrt(chi_squared / (counts.sum() * (min(counts.shape) - 1))))
-
-
-def _names(case_set: CaseSet, level: str) -> NDArray[np.str_]:
-    return np.array([MISSING if name is None else name for name in case_set.label_names(level)], dtype=str)
 
 
 def _filled(case_set: CaseSet, column: str) -> NDArray[np.str_]:
