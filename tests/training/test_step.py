@@ -128,7 +128,7 @@ def test_replayed_steps_train_as_plain_ones():
     plain = experiment(allocation="half").cuda()
     other = copy.deepcopy(plain)
     one = plain_step(plain, adamw(plain, "cuda"))
-    recorded = RecordedStep(plain_step(other, adamw(other, "cuda")))
+    recorded = RecordedStep(plain_step(other, adamw(other, "cuda")), torch.device("cuda"))
     for at in range(12):
         given = batches(at, cases=6 if at % 3 else 4)
         on_gpu = {"labelled": {"only": given["labelled"]["only"].to("cuda")}}
@@ -140,9 +140,10 @@ def test_replayed_steps_train_as_plain_ones():
 
 @ON_GPU
 def test_a_step_that_asks_is_refused_with_the_way_out():
-    step = RecordedStep(
-        lambda given: Outcome(torch.tensor(given["labelled"]["only"]["image"].sum().item()), {})
-    )
+    def asking(given):
+        return Outcome(torch.tensor(given["labelled"]["only"]["image"].sum().item()), {})
+
+    step = RecordedStep(asking, torch.device("cuda"))
     given = {"labelled": {"only": batches(0)["labelled"]["only"].to("cuda")}}
     for _ in range(3):
         step(given)

@@ -136,7 +136,7 @@ def assemble(
     training = Training(
         network=network,
         experiment=experiment,
-        step=RecordedStep(step) if recorded else step,
+        step=RecordedStep(step, device) if recorded else step,
         streams=streams,
         validation=Validation(
             loader=in_order(cache, parts["validation"], recipe.training.batch_size, task.labels),

@@ -40,20 +40,25 @@ class RecordedStep:
 
     Args:
         step: the step that is recorded, with an optimiser that keeps its state on the device (`capturable`).
+        device: the GPU.
 
     Raises:
         ModelError: from a step that cannot be recorded.
     """
 
-    def __init__(self, step: Step) -> None:
-        self._step = step
-        self._stream = torch.cuda.Stream()
+    def __init__(self, step: Step, device: torch.device) -> None:
+        self._step, self._device = step, device
+        self._stream = torch.cuda.Stream(device)
         self._memory = torch.cuda.graph_pool_handle()
         self._begun: dict[object, int] = {}
         self._recorded: dict[object, tuple[torch.cuda.CUDAGraph, list[Tensor], Outcome]] = {}
 
     def __call__(self, batches: Batches) -> Outcome:
         """Take a step; what it gives is overwritten by the next one."""
+        with torch.cuda.device(self._device):
+            return self._taken(batches)
+
+    def _taken(self, batches: Batches) -> Outcome:
         given = tensors_of(batches)
         shapes = tuple(tensor.shape for tensor in given)
         if shapes not in self._recorded:
