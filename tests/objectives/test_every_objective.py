@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from asking import AsksNothing
 from objective_inputs import batches, context, drawn, objective
+from sonoprior.attribution import guided
 from sonoprior.objectives import OBJECTIVES
 from sonoprior.objectives.base import ViewsObjective
 from sonoprior.objectives.settings import SETTINGS
@@ -72,6 +74,17 @@ def test_its_term_is_finite_and_teaches_the_network(name):
     assert any(each.any() for each in gradients)
     untaught = [key for key, each in one.named_parameters() if each.requires_grad and each.grad is None]
     assert not untaught
+
+
+@every_objective
+def test_a_step_with_it_asks_nothing_if_it_may_be_recorded(name, monkeypatch):
+    one, given = made(name)
+    if not one.recordable:
+        return
+    monkeypatch.setattr(guided, "_answers_at_once", lambda tensor: False)  # as on a GPU
+    experiment = Experiment(given.network, {"one": (1.0, one)}, given.heads)
+    with AsksNothing():
+        experiment(batches(several=name in SEVERAL)).loss.backward()
 
 
 @every_objective

@@ -14,7 +14,7 @@ from sonoprior.core.errors import RecipeError
 from .base import Context, Output, Records, Term, Views, ViewsObjective
 from .cluster_sizes import log_shares, size_term
 from .clustering_settings import DeepClusteringSettings
-from .terms import combined, no_term
+from .terms import combined, counted, no_term
 
 
 class DeepClustering(nn.Module):
@@ -64,13 +64,13 @@ class DeepClustering(nn.Module):
     def _term(self, first: Tensor, second: Tensor) -> Term:
         uncertainties, shares = partition_uncertainties(first, second), log_shares(first)
         size = size_term(shares, self.settings.size)
-        images, clusters, once = (torch.tensor(n, device=first.device) for n in (*first.shape, 1))
+        images, clusters, once = (counted(n, first) for n in (*first.shape, 1))
         parts = {
             "partition": (1.0, Term(uncertainties.sum(), clusters)),
             "size": (self.settings.size_weight, Term(size, once)),
         }
         term = combined(parts, images)
-        smallest, largest = torch.stack(shares.detach().exp().aminmax()).tolist()
+        smallest, largest = shares.detach().exp().aminmax()
         term.monitors.update(largest_share=(largest, 1), smallest_share=(smallest, 1))
         return term
 
@@ -121,6 +121,8 @@ class DeepClusteringObjective(ViewsObjective):
     Raises:
         RecipeError: if the network has no clusters, or more of them than the stream has images.
     """
+
+    recordable = True
 
     def __init__(self, settings: DeepClusteringSettings, context: Context) -> None:
         super().__init__()

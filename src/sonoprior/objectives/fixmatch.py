@@ -5,7 +5,6 @@ Source: paper on deep clustering for abdominal ultrasound, section 2.3.1, eqs 10
 than tau" is at least tau, and the sum is averaged over the whole unlabelled batch, unused images included.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,6 +15,7 @@ from .image_numbers import ImageNumbers
 from .inputs import one_label_a_case
 from .pseudo_labels import PseudoLabeller, check_pair, check_truth
 from .semi_supervised_settings import FixMatchSettings
+from .terms import counted
 
 
 class FixMatch(nn.Module):
@@ -31,6 +31,7 @@ class FixMatch(nn.Module):
         RecipeError: if a setting needs what is not given.
 
     >>> loss = FixMatch(FixMatchSettings(threshold=0.95), classes=2)
+    >>> import torch
     >>> weak, strong = torch.tensor([[4.0, 0.0], [1.0, 0.0]]), torch.zeros(2, 2)
     >>> term = loss(weak, strong, torch.tensor([0, -1]))
     >>> term.total / term.count  # log 2 for the first image, of two
@@ -70,7 +71,7 @@ class FixMatch(nn.Module):
         total = functional.cross_entropy(
             self.labeller.for_the_loss(strong[found.used]), found.labels[found.used], reduction="sum"
         )
-        return Term(total, torch.tensor(len(weak), device=weak.device), found.monitors(truth))
+        return Term(total, counted(len(weak), weak), found.monitors(truth))
 
 
 class FixMatchObjective(ViewsObjective):

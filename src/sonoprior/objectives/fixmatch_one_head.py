@@ -14,6 +14,7 @@ from .label_combinations import labels_shown
 from .multi_label_cross_entropy import check_multi_labels, multi_label_cross_entropy
 from .pseudo_labels import PseudoLabels, check_pair, check_truth, in_single_precision
 from .semi_supervised_settings import OneHeadFixMatchSettings
+from .terms import counted
 
 
 class OneHeadFixMatch(nn.Module):
@@ -53,7 +54,7 @@ class OneHeadFixMatch(nn.Module):
             check_multi_labels(truth)
         found = self._pseudo_labels(weak)
         term = multi_label_cross_entropy(strong[found.used], found.labels[found.used])
-        return Term(term.total, torch.tensor(len(weak), device=weak.device), found.monitors(truth))
+        return Term(term.total, counted(len(weak), weak), found.monitors(truth))
 
     @torch.no_grad()
     def _pseudo_labels(self, weak: Tensor) -> PseudoLabels:

@@ -23,7 +23,7 @@ from .label_combinations import combination_numbers, labels_shown
 from .multi_label_cross_entropy import check_multi_labels, multi_label_cross_entropy
 from .pseudo_labels import PseudoLabeller, PseudoLabels, check_pair, check_truth, in_single_precision
 from .semi_supervised_settings import TwoHeadCrossEntropySettings, TwoHeadFixMatchSettings
-from .terms import combined
+from .terms import combined, counted
 
 
 class HeadLogits(NamedTuple):
@@ -98,7 +98,7 @@ class TwoHeadFixMatch(nn.Module):
             ),
         }
         totals = [part() for name, part in parts.items() if self.learner in {name, "both"}]
-        return Term(torch.stack(totals).sum(), torch.tensor(len(labels), device=labels.device), monitors)
+        return Term(torch.stack(totals).sum(), counted(len(labels), labels), monitors)
 
     def _on_combinations(self, strong: Tensor, found: PseudoLabels) -> Tensor:
         return functional.cross_entropy(

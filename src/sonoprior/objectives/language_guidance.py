@@ -16,7 +16,7 @@ from sonoprior.core.errors import RecipeError
 from .base import Term
 from .embedding_settings import LanguageGuidanceSettings
 from .inputs import check_batch, check_labels, check_similarity
-from .terms import no_term
+from .terms import counted, no_term
 
 
 def cosines(embeddings: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ def divergences(
 
 
 def _summed(rows: Tensor) -> Term:
-    return Term(rows.sum(), torch.tensor(len(rows), device=rows.device))
+    return Term(rows.sum(), counted(len(rows), rows))
 
 
 class LanguageGuidance(nn.Module):

@@ -15,7 +15,7 @@ from .contrastive_settings import NTXentSettings
 from .language_guidance import cosines
 from .leaf_views import LeafViewsObjective
 from .projection import Projection
-from .terms import no_term
+from .terms import counted, no_term
 
 
 class NTXent(nn.Module):
@@ -59,11 +59,8 @@ class NTXent(nn.Module):
             partner = torch.arange(2 * images, device=scaled.device).roll(images)
             total = functional.cross_entropy(scaled, partner, reduction="sum")
         found = (scaled.detach().argmax(1) == partner).sum()
-        return Term(
-            total,
-            torch.tensor(2 * images, device=total.device),
-            {"partner_is_nearest": (float(found), float(2 * images))},
-        )
+        count = counted(2 * images, total)
+        return Term(total, count, {"partner_is_nearest": (found, count)})
 
 
 def check_views(first: Tensor, second: Tensor) -> None:
@@ -103,6 +100,8 @@ class NTXentObjective(LeafViewsObjective):
     Raises:
         RecipeError: if the network has no embedding.
     """
+
+    recordable = True
 
     def __init__(self, settings: NTXentSettings, context: Context) -> None:
         super().__init__("nt_xent", settings.stream, context)

@@ -17,6 +17,7 @@ from .base import Term
 from .inputs import check_labels
 from .metric_loss_settings import ArcFaceSettings, CosFaceSettings, SoftmaxSettings, SphereFaceSettings
 from .metric_losses import MetricLoss
+from .terms import counted
 
 # Nearer to 1 the derivative of the arc cosine is not finite in single precision.
 _NEARLY_ONE = 1 - 1e-6
@@ -40,7 +41,7 @@ class ProxyLoss(MetricLoss):
         """The sum over cases, and their number."""
         check_labels(labels, self.classes)
         found: Tensor = self.loss(embeddings, labels)["loss"]["losses"]
-        return Term(found.sum(), torch.tensor(len(labels), device=labels.device))
+        return Term(found.sum(), counted(len(labels), labels))
 
 
 def _with_margin(margin: float, scale: float) -> dict[str, Any]:

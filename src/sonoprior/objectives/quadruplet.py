@@ -11,7 +11,7 @@ from .base import Term
 from .comparisons import squared_distances, triplets
 from .metric_loss_settings import QuadrupletSettings
 from .metric_losses import MetricLoss
-from .terms import combined
+from .terms import combined, counted
 from .tuple_losses import over_informative
 
 
@@ -35,7 +35,7 @@ class Quadruplet(MetricLoss):
             "relative": (1.0, over_informative(relative_losses(distances, labels, self.margin))),
             "absolute": (1.0, over_informative(absolute_losses(distances, labels, self.other_margin))),
         }
-        return combined(parts, torch.tensor(len(labels), device=labels.device))
+        return combined(parts, counted(len(labels), labels))
 
 
 def relative_losses(distances: Tensor, labels: Tensor, margin: float) -> Tensor:

@@ -13,7 +13,7 @@ from .inputs import check_batch
 from .leaf_views import LeafViewsObjective
 from .nt_xent import check_views, other_views
 from .projection import Projection
-from .terms import no_term
+from .terms import counted, no_term
 
 
 class SupervisedContrastive(nn.Module):
@@ -59,7 +59,7 @@ class SupervisedContrastive(nn.Module):
         with torch.autocast(first.device.type, enabled=False):
             chances = (other_views(first, second) / self.temperature).log_softmax(1)
             losses = -_mean_over(_positives(groups), chances)
-        return Term(losses.sum(), torch.tensor(len(losses), device=losses.device))
+        return Term(losses.sum(), counted(len(losses), losses))
 
 
 def _own_class_where_unknown(labels: Tensor) -> Tensor:

@@ -17,6 +17,11 @@ def no_term(*inputs: Tensor, parameters: Iterable[nn.Parameter] = ()) -> Term:
     return Term(zero, zero.new_zeros((), dtype=torch.int64))
 
 
+def counted(items: int, beside: Tensor) -> Tensor:
+    """A count as a scalar on a tensor's device; made there, so that nothing is copied to it."""
+    return torch.full((), items, device=beside.device)
+
+
 def combined(parts: Mapping[str, tuple[float, Term]], cases: Tensor) -> Term:
     """A weighted sum of terms that are averages over different things: pairs, triplets, cases.
 
@@ -32,7 +37,5 @@ def combined(parts: Mapping[str, tuple[float, Term]], cases: Tensor) -> Term:
         The term, with each part's own mean in the monitors.
     """
     means = [weight * term.total / term.count.clamp(min=1) for weight, term in parts.values()]
-    monitors: Monitors = {
-        name: (float(term.total.detach()), float(term.count)) for name, (_, term) in parts.items()
-    }
+    monitors: Monitors = {name: (term.total.detach(), term.count) for name, (_, term) in parts.items()}
     return Term(torch.stack(means).sum() * cases, cases, monitors)

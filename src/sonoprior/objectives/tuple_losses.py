@@ -18,7 +18,7 @@ from .metric_loss_settings import (
     TripletSettings,
 )
 from .metric_losses import MetricLoss
-from .terms import combined, no_term
+from .terms import combined, counted, no_term
 
 
 def over_items(values: Tensor) -> Term:
@@ -57,7 +57,7 @@ class Contrastive(MetricLoss):
             name: (1.0, over_items(_losses(found[key], embeddings).square()))
             for name, key in [("positive", "pos_loss"), ("negative", "neg_loss")]
         }
-        return combined(sides, torch.tensor(len(labels), device=labels.device))
+        return combined(sides, counted(len(labels), labels))
 
 
 class Triplet(MetricLoss):
