@@ -180,10 +180,8 @@ def write_run(folder: Path, case_set: CaseSet, recipe: Recipe, run: PlannedRun) 
     _split(case_set, tables, own.split.label_fraction).to_csv(folder / "split.csv", index=False)
     _localisation(case_set, tables[1], run).to_csv(folder / "localisation.csv", index=False)
     _log(run, recipe.training.epochs).to_csv(folder / "log.csv", index=False)
-    write_json(
-        folder / "environment.json",
-        {"python": "3.11", "versions": {"torch": "2.11"}, "threads": 1, "gpu": None},
-    )
+    ran_on = {"python": "3.11", "versions": {"torch": "2.11"}, "threads": 1, "gpu": None}
+    write_json(folder / "environment.json", ran_on | {"case_set": "/home/somebody/cases"})
     identity = {"variant": run.variant, "fold": run.fold, "seed": run.seed, "level": case_set.default_level}
     identity |= {
         "classes": case_set.classes(),

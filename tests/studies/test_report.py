@@ -60,6 +60,11 @@ def words(page):
     return Words(page)
 
 
+def test_the_page_says_what_it_ran_on_and_not_where_the_cases_lay(words):
+    assert "torch" in words.text
+    assert "/home/somebody" not in words.text
+
+
 def test_the_page_opens_without_a_network(page, words):
     assert words.sources
     assert all(source.startswith("data:image/") for source in words.sources)

@@ -313,8 +313,9 @@ class FinishedRun:
 
     @cached_property
     def environment(self) -> dict[str, Any]:
-        """Versions, device and threads."""
-        return read_json(self.folder / "environment.json")
+        """Versions, device and threads; not where its cases lay, since a report travels further than that."""
+        kept = read_json(self.folder / "environment.json")
+        return {name: value for name, value in kept.items() if name != "case_set"}
 
     def _table(self, file: str, numbers: Sequence[str], every: bool = False) -> pd.DataFrame:
         """A table of the folder with some, or all, columns as numbers; an empty cell is NaN."""
