@@ -151,13 +151,11 @@ def guided_term(
         settings: of the objective.
     """
     rows = rows_with_prior(present)
-    if rows is None:
-        maps = guided.attribute(outputs, method=settings.method, weights=weights)
-        return privileged_attribution_term(maps, priors.to(maps.dtype), present, settings)
-    if not len(rows):
+    if rows is not None and not len(rows):
         return Term(outputs.sum() * 0, present.sum() * 0)
     maps = guided.attribute(outputs, method=settings.method, weights=weights, rows=rows)
-    return privileged_attribution_term(maps, priors[rows].to(maps.dtype), present[rows], settings)
+    wanted = slice(None) if rows is None else rows
+    return privileged_attribution_term(maps, priors[wanted].to(maps.dtype), present[wanted], settings)
 
 
 def examined(

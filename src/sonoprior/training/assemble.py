@@ -36,7 +36,7 @@ from .parts import Parts
 from .recipe import LABELLED, Recipe
 from .recipe_file import pretraining_recipe
 from .schedule import PolynomialDecay
-from .step import RecordedStep, plain_step
+from .step import RecordedStep, Step, plain_step
 from .streams import OneView, Stream
 from .task import Task, task_of
 from .text_side import text_space
@@ -130,13 +130,11 @@ def assemble(
     experiment = experiment.to(memory_format=torch.channels_last)
     streams = _streams(recipe, cache, cases, train, task, seed, device)
     check_views(recipe, objectives)
-    recorded = _is_recorded(recipe, experiment, device)
-    optimiser = _optimiser(recipe, experiment, device if recorded else None)
-    step = plain_step(experiment, optimiser)
+    step, optimiser = _step(recipe, experiment, device)
     training = Training(
         network=network,
         experiment=experiment,
-        step=RecordedStep(step, device) if recorded else step,
+        step=step,
         streams=streams,
         validation=Validation(
             loader=in_order(cache, parts["validation"], recipe.training.batch_size, task.labels),
@@ -308,9 +306,12 @@ def without_priors(cache: Cache) -> Cache:
     )
 
 
-def _is_recorded(recipe: Recipe, experiment: Experiment, device: torch.device) -> bool:
-    """Whether steps are recorded on the GPU that they run on."""
-    return device.type == "cuda" and recipe.training.recorded and experiment.recordable
+def _step(recipe: Recipe, experiment: Experiment, device: torch.device) -> tuple[Step, torch.optim.Optimizer]:
+    """What takes a step, recorded on a GPU where that is possible, and its optimiser."""
+    recorded = device.type == "cuda" and recipe.training.recorded and experiment.recordable
+    optimiser = _optimiser(recipe, experiment, device if recorded else None)
+    step = plain_step(experiment, optimiser)
+    return RecordedStep(step, device) if recorded else step, optimiser
 
 
 def _optimiser(

@@ -59,7 +59,7 @@ class RecordedStep:
             return self._taken(batches)
 
     def _taken(self, batches: Batches) -> Outcome:
-        given = tensors_of(batches)
+        given = _tensors_of(batches)
         shapes = tuple(tensor.shape for tensor in given)
         if shapes not in self._recorded:
             self._begun[shapes] = self._begun.get(shapes, 0) + 1
@@ -83,7 +83,7 @@ class RecordedStep:
 
     def _record(self, batches: Batches) -> tuple[torch.cuda.CUDAGraph, list[Tensor], Outcome]:
         """The step as a graph, the tensors that it reads, and those that it writes."""
-        own = copied(batches)
+        own = _cloned(batches)
         graph = torch.cuda.CUDAGraph()
         # The loader works in a thread of its own, which a recording must not forbid.
         recording = torch.cuda.graph(
@@ -98,10 +98,10 @@ class RecordedStep:
                 f"the steps of this network cannot be recorded on the GPU: {said}; train it with"
                 " --set training.recorded=false."
             ) from error
-        return graph, tensors_of(own), outcome
+        return graph, _tensors_of(own), outcome
 
 
-def tensors_of(batches: Batches) -> list[Tensor]:
+def _tensors_of(batches: Batches) -> list[Tensor]:
     """All tensors of all batches, in one order."""
     return [
         tensor
@@ -112,7 +112,7 @@ def tensors_of(batches: Batches) -> list[Tensor]:
     ]
 
 
-def copied(batches: Batches) -> Batches:
+def _cloned(batches: Batches) -> Batches:
     """The same batches in memory of their own."""
 
     def own(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
