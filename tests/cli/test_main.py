@@ -1,5 +1,10 @@
 """How the command ends."""
 
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 from sonoprior.cli import main as command
@@ -31,3 +36,16 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, capsys):
 def test_an_interruption_says_that_what_is_finished_is_kept(monkeypatch, capsys):
     assert ends_with(monkeypatch, KeyboardInterrupt()) == 130
     assert "what was finished is kept" in capsys.readouterr().err
+
+
+def test_a_kill_ends_it_as_an_interruption_does(tmp_path):
+    words = ["data", "phantom", str(tmp_path / "set"), "--patients", "200"]
+    program = f"import sys; sys.argv[1:] = {words!r}; from sonoprior.cli.main import main; main()"
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as process:
+        while not list(tmp_path.glob(".set.*/*")) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.endswith("sonoprior: stopped; what was finished is kept.\n")
+    assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 Subcommands are named by path and loaded when used, so that `sonoprior --help` stays quick and free of torch.
 """
 
+import signal
 import sys
 from typing import NoReturn
 
@@ -15,6 +16,7 @@ app = App(
     name="sonoprior",
     version=sonoprior.__version__,
     help="Learning from ultrasound when labels are scarce. Research use only; never a diagnosis.",
+    suppress_keyboard_interrupt=False,  # `main` says what a stop means
 )
 data = App(name="data", help="Import, make, audit and show case sets.")
 models = App(name="models", help="Backbones and the places where they can be guided.")
@@ -78,7 +80,13 @@ _BROUGHT_BY_TRAIN = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; exit with 2 on wrong input, with one sentence on standard error."""
+    """Run the command line; exit with 2 on wrong input, with one sentence on standard error.
+
+    Without arguments they are the process's own, and so is the process: a `kill`, or a scheduler at the end
+    of its time, then ends it as Ctrl-C does, its workers with it and half-written folders gone.
+    """
+    if arguments is None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = app(arguments, result_action="return_value")
     except SonopriorError as error:

@@ -1,7 +1,8 @@
 """A simulated case set: patients drawn, their exams taken, everything known of each frame written down."""
 
 import os
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -51,7 +52,14 @@ def _simulated(
         return
     work = (delayed(_in_worker)(kit, visit, settings) for visit in planned)
     together = Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs")
-    yield from cast("Iterator[list[Record]]", together(work))
+    records = cast("Generator[list[Record], None, None]", together(work))
+    try:
+        for of_patient in records:  # noqa: UP028  (`yield from` would close the generator by itself)
+            yield of_patient
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # joblib counts what a stop leaves undone
+            records.close()
 
 
 def _in_worker(kit: Kit[Any], visit: Visit, settings: Settings) -> list[Record]:
