@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
             )
         )
     except KeyboardInterrupt:
-        print("sonoprior: stopped; what was finished is kept.", file=sys.stderr)
+        print("sonoprior: stopped.", file=sys.stderr)
         sys.exit(INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
 
