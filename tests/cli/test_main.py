@@ -1,10 +1,5 @@
 """How the command ends."""
 
-import signal
-import subprocess
-import sys
-import time
-
 import pytest
 
 from sonoprior.cli import main as command
@@ -38,14 +33,12 @@ def test_an_interruption_is_said(monkeypatch, capsys):
     assert capsys.readouterr().err == "sonoprior: stopped.\n"
 
 
-def test_a_kill_ends_it_as_an_interruption_does(tmp_path):
-    words = ["data", "phantom", str(tmp_path / "set"), "--patients", "200"]
-    program = f"import sys; sys.argv[1:] = {words!r}; from sonoprior.cli.main import main; main()"
-    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as process:
-        while not list(tmp_path.glob(".set.*/*")) and process.poll() is None:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert said.endswith("sonoprior: stopped.\n")
-    assert not list(tmp_path.iterdir())
+def test_an_interruption_within_a_command_is_said_too(monkeypatch, capsys):
+    def stop(*_arguments, **_settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sonoprior.cli.recipe.list_recipes", stop)
+    with pytest.raises(SystemExit) as ended:
+        command.main(["recipe", "list"])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "sonoprior: stopped.\n"

@@ -27,9 +27,12 @@ def test_each_query_agrees_with_a_slow_loop():
 
 
 def test_all_pairs_agree_with_a_slow_loop():
-    pairs = [(i, j) for i in range(25) for j in range(25) if GROUPS[i] != GROUPS[j]]
+    # Two sets: of one, i to j and j to i are alike but for their last digit, on which no rank should hang.
+    some, others = np.arange(0, 25, 2), np.arange(1, 25, 2)
+    pairs = [(i, j) for i in some for j in others if GROUPS[i] != GROUPS[j]]
     expected = spearmanr([cosine(*pair) for pair in pairs], [KNOWN[pair] for pair in pairs]).statistic
-    assert agreement_of_pairs(Embedded(POINTS, GROUPS), KNOWN) == pytest.approx(expected, abs=1e-4)
+    queries, gallery = (Embedded(POINTS[which], GROUPS[which]) for which in (some, others))
+    assert agreement_of_pairs(queries, KNOWN[np.ix_(some, others)], gallery) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])

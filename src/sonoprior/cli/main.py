@@ -3,7 +3,6 @@
 Subcommands are named by path and loaded when used, so that `sonoprior --help` stays quick and free of torch.
 """
 
-import signal
 import sys
 from typing import NoReturn
 
@@ -80,13 +79,7 @@ _BROUGHT_BY_TRAIN = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; exit with 2 on wrong input, with one sentence on standard error.
-
-    Without arguments they are the process's own, and so is the process: a `kill`, or a scheduler at the end
-    of its time, then ends it as Ctrl-C does, its workers with it and half-written folders gone.
-    """
-    if arguments is None:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Run the command line; exit with 2 on wrong input, with one sentence on standard error."""
     try:
         status = app(arguments, result_action="return_value")
     except SonopriorError as error:

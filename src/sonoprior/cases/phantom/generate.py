@@ -1,8 +1,7 @@
 """A simulated case set: patients drawn, their exams taken, everything known of each frame written down."""
 
 import os
-import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,14 +51,7 @@ def _simulated(
         return
     work = (delayed(_in_worker)(kit, visit, settings) for visit in planned)
     together = Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs")
-    records = cast("Generator[list[Record], None, None]", together(work))
-    try:
-        for of_patient in records:  # noqa: UP028  (`yield from` would close the generator by itself)
-            yield of_patient
-    finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # joblib counts what a stop leaves undone
-            records.close()
+    yield from cast("Iterator[list[Record]]", together(work))
 
 
 def _in_worker(kit: Kit[Any], visit: Visit, settings: Settings) -> list[Record]:
