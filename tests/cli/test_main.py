@@ -37,7 +37,7 @@ def test_an_interruption_within_a_command_is_said_too(monkeypatch, capsys):
     def stop(*_arguments, **_settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sonoprior.cli.recipe.list_recipes", stop)
+    monkeypatch.setattr("sonoprior.training.recipe_file.recipe_names", stop)
     with pytest.raises(SystemExit) as ended:
         command.main(["recipe", "list"])
     assert ended.value.code == 130
