@@ -1,6 +1,7 @@
 """Name to "module:Class", loaded when used and open to other packages by entry points."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -28,13 +29,15 @@ class Registry:
         self._own = dict(entries)
         self._error = error
 
+    @cached_property
     def _paths(self) -> dict[str, str]:
+        # Kept, since every installed package is asked, and a recipe with its variants asks hundreds of times.
         added = {point.name: point.value for point in entry_points(group=f"sonoprior.{self.kind}")}
         return added | self._own
 
     def names(self) -> list[str]:
         """All known names, sorted."""
-        return sorted(self._paths())
+        return sorted(self._paths)
 
     def load(self, name: str) -> Any:
         """The object behind a name.
@@ -42,7 +45,6 @@ class Registry:
         Raises:
             SonopriorError: (or the registry's own error) if the name is unknown.
         """
-        paths = self._paths()
-        one_of(f"the name among {self.kind}", name, sorted(paths), self._error)
-        module, _, attribute = paths[name].partition(":")
+        one_of(f"the name among {self.kind}", name, self.names(), self._error)
+        module, _, attribute = self._paths[name].partition(":")
         return getattr(import_module(module), attribute)

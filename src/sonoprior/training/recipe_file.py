@@ -1,7 +1,6 @@
 """Recipes in files: found by name or path, changed by dotted keys, checked, and written. Free of torch."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -150,19 +149,19 @@ def _check_variant(recipe: Recipe, variant: str, where: str) -> None:
 
 
 def with_value(content: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """A copy of a recipe's content with the value at a dotted key replaced.
+    """A recipe's content with the value at a dotted key replaced; what the key leaves alone is shared, not copied.
 
     >>> with_value({"training": {"epochs": 3}}, "training.epochs", 5)
     {'training': {'epochs': 5}}
     """
-    changed = deepcopy(dict(content))
+    changed = dict(content)
     *parents, last = _path(key)
     place = changed
     for at, parent in enumerate(parents):
-        if place.get(parent) is None:
-            place[parent] = {}
-        if not isinstance(place[parent], dict):
+        held = place.get(parent)
+        if held is not None and not isinstance(held, dict):
             raise RecipeError(f"{key} cannot be set: {'.'.join(parents[: at + 1])} holds no further keys.")
+        place[parent] = dict(held or {})
         place = place[parent]
     place[last] = value
     return changed
