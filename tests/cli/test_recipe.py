@@ -27,6 +27,8 @@ def test_show_as_it_would_run(capsys, tiny_recipe):
     assert (shown["training"]["epochs"], shown["training"]["batch_size"]) == (1, 4)
     assert ran("recipe", "show", tiny_recipe, "--variant", "guided", "--json") == 0
     assert json.loads(capsys.readouterr().out)["objectives"]["guidance"]["weight"] == 2
+    assert ran("recipe", "show", tiny_recipe, "--without", "guided", "--json") == 0
+    assert list(json.loads(capsys.readouterr().out)["study"]["variants"]) == ["plain"]
 
 
 def test_several_settings(capsys, tiny_recipe):

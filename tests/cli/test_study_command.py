@@ -4,6 +4,7 @@ import pytest
 
 from sonoprior.cli.main import main
 from sonoprior.studies import study as orchestration
+from sonoprior.studies import tuning
 
 
 def ran(*arguments) -> int:
@@ -31,6 +32,24 @@ def test_failed_runs_are_named_and_the_status_says_so(tiny_recipe, blobs, tmp_pa
     monkeypatch.setattr(orchestration, "run_study", lambda *_a, **_k: {"plain, fold 0, seed 0": "no luck."})
     assert ran("study", tiny_recipe, "--data", blobs, "--out", tmp_path / "study") == 1
     assert capsys.readouterr().err == "sonoprior: plain, fold 0, seed 0 failed: no luck.\n"
+
+
+@pytest.mark.parametrize("command", ["study", "tune"])
+def test_variants_are_left_out(command, tiny_recipe, blobs, tmp_path, capsys, monkeypatch):
+    asked = []
+
+    def trained(recipe, *_arguments, **_settings):
+        asked.append(recipe.study)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(orchestration, "run_study", trained)
+    monkeypatch.setattr(tuning, "run_tuning", trained)
+    arguments = (command, tiny_recipe, "--data", blobs, "--out", tmp_path / "study", "--without")
+    assert ran(*arguments, "gui*") == 130
+    assert list(asked[0].variants) == ["plain"]
+    assert asked[0].left_out == ("guided",)
+    assert ran(*arguments, "gided") == 2
+    assert "none matches 'gided'. Did you mean 'guided'?" in capsys.readouterr().err
 
 
 def test_ctrl_c_says_how_to_go_on(tiny_recipe, blobs, tmp_path, capsys, monkeypatch):

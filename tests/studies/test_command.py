@@ -1,3 +1,4 @@
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -39,12 +40,37 @@ def test_a_recipe_that_comes_along_is_named(results):
     )
 
 
-def test_other_seeds_are_said_and_other_settings_are_not_taken_for_the_recipe(results):
-    recipe = load_recipe("busi-pga")
-    more = named(results, changed(recipe, "study.seeds", 9))[0]
+def test_other_seeds_are_said(results):
+    more = named(results, changed(load_recipe("busi-pga"), "study.seeds", 9))[0]
     assert more == "sonoprior study busi-pga --data CASE_SET --out out/study --seeds 9"
-    other = named(results, changed(recipe, "data.size", 96))[0]
-    assert other.startswith("sonoprior study out/study/recipe.yaml --data")
+
+
+def test_what_was_set_and_left_out_is_said(results):
+    changes = ["data.size=96", "study.question=Why?", "study.variants.own={data.size: 80}"]
+    recipe = load_recipe("phantom-ablation", quick=True, changes=changes, without=["tap-*", "boxes"])
+    made = named(results, recipe)[0]
+    assert shlex.split(made) == [
+        *("sonoprior", "study", "phantom-ablation", "--quick", "--set", "data.size=96"),
+        *("--set", "study.question=Why?", "--set", "study.variants.own={data.size: 80}"),
+        *("--without", "tap-stage1", "--without", "boxes", "--data", "CASE_SET", "--out", "out/study"),
+    ]
+
+
+def test_what_settings_do_not_lead_to_is_named_by_the_study_folder(results):
+    def by_folder(recipe):
+        return named(results, recipe)[0].startswith("sonoprior study out/study/recipe.yaml --data")
+
+    changes = [f"training.{key}=3" for key in ("epochs", "batch_size", "learning_rate", "weight_decay")]
+    six = load_recipe("busi-pga", changes=[*changes, "data.size=96", "split.folds=3"])
+    assert not by_folder(six)
+    assert by_folder(changed(six, "about", "A seventh."))
+    quick = load_recipe("phantom-ablation", quick=True)
+    fewer = {name: settings for name, settings in quick.study.variants.items() if name != "boxes"}
+    assert by_folder(changed(quick, "study.variants", fewer))
+    recipe = load_recipe("phantom-sal")
+    variants = recipe.study.variants
+    dotted = variants | {"clip-0.1": variants["clip-0.1"] | {"data.size": 80}}
+    assert by_folder(changed(recipe, "study.variants", dotted))
 
 
 def test_a_tuned_study_begins_with_its_tuning(results):

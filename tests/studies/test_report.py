@@ -2,6 +2,7 @@ import base64
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
@@ -14,6 +15,7 @@ from sonoprior.cases import CaseSet
 from sonoprior.core.errors import DataError
 from sonoprior.studies import StudyResults, run_report, study_report
 from sonoprior.studies.measures import measure_named
+from sonoprior.studies.sections import what_was_compared
 
 
 class Words(HTMLParser):
@@ -79,6 +81,14 @@ def test_the_answer_stands_first(words):
     answer = words.text.index("alpha-10 reached a balanced accuracy")
     assert answer < words.text.index("Data: made lesions")
     assert "The interval leaves zero out" in words.text
+
+
+def test_what_was_left_out_of_the_recipe_is_said(made):
+    results = StudyResults.read(made.study)
+    assert "Left out" not in str(what_was_compared(results, None))
+    study = results.recipe.study.model_copy(update={"left_out": ("alpha-1", "blob")})
+    fewer = replace(results, recipe=results.recipe.model_copy(update={"study": study}))
+    assert "Left out of the variants of the recipe: alpha-1, blob." in str(what_was_compared(fewer, None))
 
 
 def test_every_section_is_there(words):

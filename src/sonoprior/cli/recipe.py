@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from .output import print_json, print_table
 
 Set = Annotated[list[str] | None, Parameter(name="--set", negative="")]
+Without = Annotated[list[str] | None, Parameter(name="--without", negative="")]
 
 
 def list_recipes(*, json: bool = False) -> None:
@@ -31,6 +32,7 @@ def show(
     *,
     quick: bool = False,
     changes: Set = None,
+    without: Without = None,
     variant: str | None = None,
     json: bool = False,
 ) -> None:
@@ -44,6 +46,8 @@ def show(
         Take its quick form.
     changes:
         A setting to change, as dotted.key=value; may be given several times.
+    without:
+        A variant to leave out; * stands for any letters; may be given several times.
     variant:
         The variant whose settings to take.
     json:
@@ -51,7 +55,7 @@ def show(
     """
     from sonoprior.training.recipe_file import as_yaml, load_recipe
 
-    found = load_recipe(recipe, quick=quick, changes=changes or [], variant=variant)
+    found = load_recipe(recipe, quick=quick, changes=changes or [], without=without or [], variant=variant)
     if json:
         print_json(found.content())
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .output import print_json
-from .recipe import Set
+from .recipe import Set, Without
 from .train import plain_warnings
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def study(  # noqa: PLR0913 (each is an option)
     out: Path,
     quick: bool = False,
     changes: Set = None,
+    without: Without = None,
     seeds: int | None = None,
     jobs: int = 1,
     cluster: str | None = None,
@@ -45,6 +46,8 @@ def study(  # noqa: PLR0913 (each is an option)
         Take the recipe's quick form.
     changes:
         A setting to change, as dotted.key=value; may be given several times.
+    without:
+        A variant to leave out; * stands for any letters; may be given several times.
     seeds:
         Runs of each variant and fold; as many as the recipe says, if not given.
     jobs:
@@ -64,7 +67,7 @@ def study(  # noqa: PLR0913 (each is an option)
     from sonoprior.training.recipe_file import load_recipe
 
     wanted = [*(changes or []), *([] if seeds is None else [f"study.seeds={seeds}"])]
-    settings = load_recipe(recipe, quick=quick, changes=wanted)
+    settings = load_recipe(recipe, quick=quick, changes=wanted, without=without or [])
     case_set = CaseSet.open(data)
 
     def train() -> dict[str, str]:

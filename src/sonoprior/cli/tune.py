@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .output import print_json
-from .recipe import Set
+from .recipe import Set, Without
 from .study import SOME_FAILED, carry_out
 
 
@@ -14,6 +14,7 @@ def tune(  # noqa: PLR0913 (each is an option)
     out: Path,
     quick: bool = False,
     changes: Set = None,
+    without: Without = None,
     seeds: int | None = None,
     jobs: int = 1,
     cluster: str | None = None,
@@ -38,6 +39,8 @@ def tune(  # noqa: PLR0913 (each is an option)
         Take the recipe's quick form.
     changes:
         A setting to change, as dotted.key=value; may be given several times.
+    without:
+        A variant to leave out; * stands for any letters; may be given several times.
     seeds:
         Runs of each setting and fold; as many as the recipe says, if not given.
     jobs:
@@ -56,7 +59,7 @@ def tune(  # noqa: PLR0913 (each is an option)
     from sonoprior.training.recipe_file import load_recipe
 
     wanted = [*(changes or []), *([] if seeds is None else [f"tune.seeds={seeds}"])]
-    settings = load_recipe(recipe, quick=quick, changes=wanted)
+    settings = load_recipe(recipe, quick=quick, changes=wanted, without=without or [])
     case_set = CaseSet.open(data)
     failed = carry_out(out, lambda: run_tuning(settings, case_set, out, Machines(jobs, device, cluster)))
     tuning = Tuning.read(out)

@@ -83,7 +83,12 @@ def what_was_compared(results: StudyResults, case_set: CaseSet | None) -> Blocks
         f" {recipe.model.tap}. Endpoint, fixed beforehand: {results.primary.title} on the test cases."
     )
     variants = Table(["variant", "settings of its own", "compared with"], rows)
-    return [what, *about, facts, variants, *_not_side_by_side(results)]
+    return [what, *about, facts, variants, *_left_out(recipe), *_not_side_by_side(results)]
+
+
+def _left_out(recipe: Recipe) -> Blocks:
+    names = recipe.study.left_out
+    return [Note(f"Left out of the variants of the recipe: {', '.join(names)}.", "warning")] if names else []
 
 
 def _classes(run: FinishedRun) -> str:

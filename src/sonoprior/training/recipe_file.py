@@ -15,6 +15,7 @@ from sonoprior.core.folder import write_text
 from sonoprior.core.strict_yaml import load_yaml
 from sonoprior.objectives.settings import SETTINGS
 
+from .leave_out import leave_out
 from .recipe import FORMAT, ObjectiveEntry, Recipe
 
 # How many keys follow: the last of them is taken whole, dots and all.
@@ -45,6 +46,7 @@ def load_recipe(
     *,
     quick: bool = False,
     changes: Sequence[str] = (),
+    without: Sequence[str] = (),
     variant: str | None = None,
     fold: int | None = None,
 ) -> Recipe:
@@ -54,6 +56,7 @@ def load_recipe(
         name: a name of `recipe_names()`, or a path.
         quick: take the recipe's quick form.
         changes: "dotted.key=value" each, the value in YAML; applied after `quick`.
+        without: variants to leave out; * and ? stand for any letters and any letter.
         variant: the variant of `study.variants` whose settings to take; none leaves the recipe as it is.
         fold: the fold for which the variant's settings were chosen, if tuning chose them fold by fold.
 
@@ -70,6 +73,8 @@ def load_recipe(
         key, value = _change(change)
         content = with_value(content, key, value)
     recipe = validated(content, where)
+    if without:
+        recipe = validated(leave_out(recipe.content(), without), where)
     for each in recipe.study.variants:
         _check_variant(recipe, each, where)
     return recipe if variant is None else take_variant(recipe, variant, fold, where=where)
@@ -149,7 +154,7 @@ def _check_variant(recipe: Recipe, variant: str, where: str) -> None:
 
 
 def with_value(content: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """A recipe's content with the value at a dotted key replaced; what the key leaves alone is shared, not copied.
+    """A recipe's content with the value at a dotted key replaced; the rest of it is shared, not copied.
 
     >>> with_value({"training": {"epochs": 3}}, "training.epochs", 5)
     {'training': {'epochs': 5}}

@@ -140,6 +140,8 @@ class StudySettings(RecipePart):
         spread: how the primary metric spreads over runs, and over the values of a setting.
         chosen: a variant to the settings that tuning chose for it, as dotted keys, one entry a fold; a
             single entry holds for every fold. Written by `sonoprior tune`.
+        left_out: variants that the recipe had and that were left out, with all that spoke of them. Written by
+            `leave_out`.
     """
 
     question: str = ""
@@ -153,6 +155,7 @@ class StudySettings(RecipePart):
     contrast: ContrastSettings | None = None
     spread: SpreadSettings | None = None
     chosen: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     @field_validator("primary")
     @classmethod
