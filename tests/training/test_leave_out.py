@@ -76,6 +76,29 @@ def test_it_is_read_again_as_it_was_written_and_more_may_go(curved, tmp_path):
     assert twice.study.left_out == ("blob", "guided few", "guided many")
 
 
+def test_a_quick_form_leaves_out_what_it_names(tmp_path):
+    def written(**quick):
+        path = tmp_path / "quick.yaml"
+        path.write_text(yaml.safe_dump(CURVED | {"quick": quick}, sort_keys=False))
+        return path
+
+    short = load_recipe(written(without=["guided *", "blob"], **{"training.epochs": 1}), quick=True)
+    assert short.study.left_out == ("guided few", "guided many", "blob")
+    assert load_recipe(
+        written(without=["blob"]), quick=True, without=["blob", "guided few"]
+    ).study.left_out == (
+        "guided few",
+        "blob",
+    )
+    assert load_recipe(written(without=["blob"])).study.left_out == ()
+    with pytest.raises(RecipeError, match="none matches 'blub'"):
+        load_recipe(written(without=["blub"]))
+    with pytest.raises(
+        RecipeError, match=r"quick\.without must be a list of names of variants, but got 'blob'"
+    ):
+        load_recipe(written(without="blob"))
+
+
 @pytest.mark.parametrize(
     ("pattern", "said"),
     [

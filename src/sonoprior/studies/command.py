@@ -60,6 +60,7 @@ def _form(recipe: Recipe, quick: bool) -> _Known | None:
     """The full or the quick form, if few settings lead from it to the recipe."""
     left_out = recipe.study.left_out
     try:
+        there = load_recipe(recipe.name, quick=quick).study.variants
         known = load_recipe(recipe.name, quick=quick, without=left_out)
         differing = differing_keys(_but_seeds(known), wanted := _but_seeds(recipe))
         changes = [f"{key}={_as_yaml(wanted, key)}" for key in differing]
@@ -68,7 +69,9 @@ def _form(recipe: Recipe, quick: bool) -> _Known | None:
         return None
     if len(changes) > _SETTINGS or _but_seeds(reached) != wanted:
         return None
-    options = [("--set", change) for change in changes] + [("--without", name) for name in left_out]
+    options = [("--set", change) for change in changes] + [
+        ("--without", name) for name in left_out if name in there
+    ]
     words = [recipe.name, *(["--quick"] if quick else []), *(word for option in options for word in option)]
     return _Known(words, known.study.seeds)
 

@@ -88,7 +88,7 @@ def what_was_compared(results: StudyResults, case_set: CaseSet | None) -> Blocks
 
 def _left_out(recipe: Recipe) -> Blocks:
     names = recipe.study.left_out
-    return [Note(f"Left out of the variants of the recipe: {', '.join(names)}.", "warning")] if names else []
+    return [Note(f"Left out of the variants of the recipe: {', '.join(names)}.")] if names else []
 
 
 def _classes(run: FinishedRun) -> str:

@@ -234,9 +234,10 @@ class PublishedTable(RecipePart):
 class Recipe(RecipePart):
     """Everything that decides a training run and a study of it.
 
-    `quick` holds dotted keys and the values that they take in the quick form. `streams` are read beside the
-    labelled cases, by the objectives that name them. `pretraining` holds runs by name, as the dotted keys in
-    which they differ from this recipe; one is trained before a run whose `model.weights` names it.
+    `quick` holds dotted keys and the values that they take in the quick form, and under `without` the
+    variants that it leaves out. `streams` are read beside the labelled cases, by the objectives that name
+    them. `pretraining` holds runs by name, as the dotted keys in which they differ from this recipe; one is
+    trained before a run whose `model.weights` names it.
     """
 
     format: Literal[1]

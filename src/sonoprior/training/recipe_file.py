@@ -30,6 +30,9 @@ _HOLDS_DOTTED_KEYS = {
     ("tune", "variants"): 2,
 }
 
+# Not a setting of a recipe, but what its quick form leaves out.
+WITHOUT = "without"
+
 # What a run before shares with the one that it comes before. All else it says itself, so that what only the
 # later training varies, such as its learning rate, does not make another one of it.
 _SHARED = ("format", "name", "data", "streams", "augment", "split", "hierarchy", "language", "retrieval")
@@ -66,15 +69,14 @@ def load_recipe(
     where, text = _source(name)
     content = _parsed(where, text)
     if quick or content.get("quick"):
-        short = _quick(where, content)
-        validated(short, f"{where}, quick form")
-        content = short if quick else content
+        short, missing = _quick(where, content)
+        _reduced(short, missing, f"{where}, quick form")
+        if quick:
+            content, without = short, [*missing, *without]
     for change in changes:
         key, value = _change(change)
         content = with_value(content, key, value)
-    recipe = validated(content, where)
-    if without:
-        recipe = validated(leave_out(recipe.content(), without), where)
+    recipe = _reduced(content, without, where)
     for each in recipe.study.variants:
         _check_variant(recipe, each, where)
     return recipe if variant is None else take_variant(recipe, variant, fold, where=where)
@@ -139,6 +141,12 @@ def _changed(content: dict[str, Any], settings: Mapping[str, Any], where: str) -
     # No label is learnt from, so their share makes no difference; what is measured is what is watched.
     content = with_value(content, "split.label_fraction", 1.0)
     return validated(with_value(content, "study.primary", content["training"].get("monitor")), where)
+
+
+def _reduced(content: Mapping[str, Any], without: Sequence[str], where: str) -> Recipe:
+    """The recipe of some content, less the variants that are left out."""
+    recipe = validated(content, where)
+    return validated(leave_out(recipe.content(), without), where) if without else recipe
 
 
 def _check_variant(recipe: Recipe, variant: str, where: str) -> None:
@@ -228,14 +236,21 @@ def _parsed(where: str, text: str) -> dict[str, Any]:
     return content
 
 
-def _quick(where: str, content: Mapping[str, Any]) -> dict[str, Any]:
+def _quick(where: str, content: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The content of the quick form, and the variants that are left out of it."""
     changes = content.get("quick")
     if not isinstance(changes, dict) or not changes:
         raise RecipeError(f"{where} has no quick form: its key `quick` is missing or empty.")
+    without = changes.get(WITHOUT, [])
+    if not isinstance(without, list) or not all(isinstance(name, str) for name in without):
+        raise RecipeError(
+            f"{where}: quick.{WITHOUT} must be a list of names of variants, but got {without!r}."
+        )
     changed = {key: value for key, value in content.items() if key != "quick"}
     for key, value in changes.items():
-        changed = with_value(changed, str(key), value)
-    return changed
+        if key != WITHOUT:
+            changed = with_value(changed, str(key), value)
+    return changed, without
 
 
 def _change(text: str) -> tuple[str, Any]:
