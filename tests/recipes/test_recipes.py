@@ -106,6 +106,14 @@ def test_a_recipe_says_what_it_asks_and_what_it_takes(name, quick):
         assert "Nothing is tuned" in said
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_quick_form_with_another_network_does_not_claim_the_full_ones(name):
+    full, quick = load_recipe(name), load_recipe(name, quick=True)
+    other = (full.model.backbone, full.data.size) != (quick.model.backbone, quick.data.size)
+    assert not other or ("very small" in quick.about and "very small" not in full.about)
+    assert ("very small" in quick.about) == quick.model.backbone.startswith("test_")
+
+
 @pytest.mark.parametrize("name", GUIDED)
 def test_alpha_belongs_to_a_form_that_is_said(name):
     guidance = load_recipe(name).guidance
