@@ -6,10 +6,12 @@ from pathlib import Path
 
 from casebase.made_records import made_records, made_vectors
 from sonoprior.casebase.sqlite import SqliteStore
+from sonoprior.studies.runs import PRELOAD as RUNS_NEED
 
-# Everything is imported once, in a process from which the others are forked.
+# Everything is imported once, in a process from which the others are forked. There is one such process, and
+# the runs of studies are forked from it too: without what they need it would be imported anew for every run.
 _CONTEXT = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["casebase.adding_process"])
+_CONTEXT.set_forkserver_preload(["casebase.adding_process", *RUNS_NEED])
 
 
 class AddingProcess:

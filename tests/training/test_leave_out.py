@@ -42,7 +42,7 @@ def curved(tmp_path):
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_of_every_recipe_all_can_be_left_out_but_the_baseline(name):
+def test_of_every_recipe_all_can_be_left_out_but_the_baseline(name, tmp_path):
     whole = load_recipe(name)
     others = [variant for variant in whole.study.variants if variant != whole.study.baseline]
     alone = load_recipe(name, without=others)
@@ -50,6 +50,8 @@ def test_of_every_recipe_all_can_be_left_out_but_the_baseline(name):
     assert alone.study.left_out == tuple(others)
     baseline = whole.study.baseline
     assert take_variant(alone, baseline).decisive() == take_variant(whole, baseline).decisive()
+    (tmp_path / "alone.yaml").write_text(as_yaml(alone))
+    assert load_recipe(tmp_path / "alone.yaml") == alone
 
 
 def test_what_speaks_of_a_variant_goes_with_it(curved):

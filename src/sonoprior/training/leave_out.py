@@ -21,7 +21,7 @@ def leave_out(content: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, 
         RecipeError: if a pattern matches nothing, or if a variant stays that is compared with one that goes.
     """
     study = content["study"]
-    gone = _matched(list(study["variants"]), patterns)
+    gone = _matched(list(study["variants"]), study["left_out"], patterns)
     _check_what_stays(study, gone)
     changed = {key: _but(gone, study[key]) for key in ("variants", "against", "controls", "chosen")}
     changed |= {"curve": _curve(gone, study["curve"]), "spread": _spread(gone, study["spread"])}
@@ -33,9 +33,10 @@ def leave_out(content: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, 
     }
 
 
-def _matched(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
+def _matched(names: Sequence[str], left_out: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """The variants that go; a pattern may be of some that are gone already, as in a recipe read again."""
     for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in names):
+        if not any(fnmatchcase(name, pattern) for name in (*names, *left_out)):
             raise RecipeError(
                 f"only variants of the recipe can be left out ({listed(names)}), but none matches"
                 f" '{pattern}'.{nearest(pattern, names)}"
