@@ -58,16 +58,18 @@ def _by_name(recipe: Recipe) -> _Known | None:
 
 def _form(recipe: Recipe, quick: bool) -> _Known | None:
     """The full or the quick form, if few settings lead from it to the recipe."""
-    left_out = recipe.study.left_out
+    left_out, wanted = recipe.study.left_out, _but_seeds(recipe)
     try:
         there = load_recipe(recipe.name, quick=quick).study.variants
         known = load_recipe(recipe.name, quick=quick, without=left_out)
-        differing = differing_keys(_but_seeds(known), wanted := _but_seeds(recipe))
+        differing = differing_keys(_but_seeds(known), wanted)
+        if len(differing) > _SETTINGS:
+            return None
         changes = [f"{key}={_as_yaml(wanted, key)}" for key in differing]
         reached = load_recipe(recipe.name, quick=quick, changes=changes, without=left_out)
     except RecipeError:  # there is no such form, or what differs is not to be had by settings
         return None
-    if len(changes) > _SETTINGS or _but_seeds(reached) != wanted:
+    if _but_seeds(reached) != wanted:
         return None
     options = [("--set", change) for change in changes] + [
         ("--without", name) for name in left_out if name in there

@@ -72,24 +72,22 @@ def _places(gone: Sequence[str], lines: Mapping[str, Mapping[Any, str]]) -> dict
 
 
 def _curve(gone: Sequence[str], curve: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    lines = _places(gone, curve["lines"]) if curve else {}
-    if not curve or not lines:
+    if curve is None:
         return None
-    return {**curve, "lines": lines, "labels_saved": _labels_saved(curve["labels_saved"], lines)}
+    lines = _places(gone, curve["lines"])
+    return {**curve, "lines": lines, "labels_saved": _saved(lines, curve["labels_saved"])} if lines else None
 
 
-def _labels_saved(
-    saved: Mapping[str, Any] | None, lines: Mapping[str, Mapping[Any, str]]
-) -> dict[str, Any] | None:
+def _saved(lines: Mapping[str, Mapping[Any, str]], saved: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """What is still read off the lines: one is read between its places, so it needs two of them."""
-    using = {
-        name: words
-        for name, words in (saved["using"] if saved else {}).items()
-        if len(lines.get(name, ())) > 1
-    }
-    return {**saved, "using": using} if saved and using and saved["without"] in lines else None
+    if saved is None or saved["without"] not in lines:
+        return None
+    using = {line: words for line, words in saved["using"].items() if len(lines.get(line, ())) > 1}
+    return {**saved, "using": using} if using else None
 
 
 def _spread(gone: Sequence[str], spread: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    groups = _places(gone, spread["groups"]) if spread else {}
-    return {**spread, "groups": groups} if spread and groups else None
+    if spread is None:
+        return None
+    groups = _places(gone, spread["groups"])
+    return {**spread, "groups": groups} if groups else None

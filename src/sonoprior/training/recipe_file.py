@@ -31,7 +31,7 @@ _HOLDS_DOTTED_KEYS = {
 }
 
 # Not a setting of a recipe, but what its quick form leaves out.
-WITHOUT = "without"
+_WITHOUT = "without"
 
 # What a run before shares with the one that it comes before. All else it says itself, so that what only the
 # later training varies, such as its learning rate, does not make another one of it.
@@ -241,14 +241,14 @@ def _quick(where: str, content: Mapping[str, Any]) -> tuple[dict[str, Any], list
     changes = content.get("quick")
     if not isinstance(changes, dict) or not changes:
         raise RecipeError(f"{where} has no quick form: its key `quick` is missing or empty.")
-    without = changes.get(WITHOUT, [])
+    without = changes.get(_WITHOUT, [])
     if not isinstance(without, list) or not all(isinstance(name, str) for name in without):
         raise RecipeError(
-            f"{where}: quick.{WITHOUT} must be a list of names of variants, but got {without!r}."
+            f"{where}: quick.{_WITHOUT} must be a list of names of variants, but got {without!r}."
         )
     changed = {key: value for key, value in content.items() if key != "quick"}
     for key, value in changes.items():
-        if key != WITHOUT:
+        if key != _WITHOUT:
             changed = with_value(changed, str(key), value)
     return changed, without
 
