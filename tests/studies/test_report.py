@@ -91,6 +91,23 @@ def test_what_was_left_out_of_the_recipe_is_said(made):
     assert "Left out of the variants of the recipe: alpha-1, blob." in str(what_was_compared(fewer, None))
 
 
+def test_networks_that_differ_by_variant_are_all_named(made):
+    results = StudyResults.read(made.study)
+    network = results.first.recipe.model.backbone
+    assert f"Network: {network}; weights" in str(what_was_compared(results, None))
+
+    def on_another(run):
+        model = run.recipe.model.model_copy(update={"backbone": "another"})
+        return replace(run, recipe=run.recipe.model_copy(update={"model": model}))
+
+    plain, *others = results.runs
+    runs = {plain: results.runs[plain]} | {
+        name: [on_another(run) for run in results.runs[name]] for name in others
+    }
+    text = str(what_was_compared(replace(results, runs=runs), None))
+    assert f"Network: {network}, another, by variant; weights" in text
+
+
 def test_every_section_is_there(words):
     assert words.headings == [
         "The answer",

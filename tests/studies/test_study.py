@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,31 @@ def test_a_piece_of_work_that_fails_or_dies_takes_no_other_along():
     assert "raise KeyError" in ends["unforeseen"].trace
     assert "ended from outside (exit status -9)" in ends["dies"].error
     assert [item.steps for item in news if item.name == "good"] == [1, 2, None]
+
+
+def test_whoever_is_killed_takes_along_the_processes_that_work_for_it(tmp_path):
+    beating = tmp_path / "beating"
+    killed = subprocess.Popen([sys.executable, str(Path(__file__).with_name("endless.py")), str(beating)])
+    try:
+        within(120, beating.exists)
+    finally:
+        killed.kill()
+        killed.wait()
+
+    def still():
+        before = beating.read_text()
+        time.sleep(0.5)
+        return beating.read_text() == before
+
+    within(10, still)
+
+
+def within(seconds, true):
+    """Wait until something is true, and fail if it is not in time."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +279,6 @@ def test_a_study_that_is_killed_goes_on(recipe_path, blobs, tmp_path):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    time.sleep(2)  # its workers notice that nobody listens, and end
     assert start(out).wait() == 0
     for run in (tmp_path / "whole").glob("runs/*/*"):
         other = out / run.relative_to(tmp_path / "whole")

@@ -77,13 +77,20 @@ def what_was_compared(results: StudyResults, case_set: CaseSet | None) -> Blocks
         [name, _settings(changed), _role(results, name)] for name, changed in recipe.study.variants.items()
     ]
     about = [] if case_set is None else [Paragraph(_data(case_set, recipe))]
+    network, weights, tap = (_of_each(results, setting) for setting in ("backbone", "weights", "tap"))
     what = Paragraph(
-        f"Data: {some.case_set}, {_classes(some)}. Network:"
-        f" {recipe.model.backbone}, weights to start from: {recipe.model.weights}; attribution is read at"
-        f" {recipe.model.tap}. Endpoint, fixed beforehand: {results.primary.title} on the test cases."
+        f"Data: {some.case_set}, {_classes(some)}. Network: {network}; weights to start from: {weights};"
+        f" attribution is read at: {tap}. Endpoint, fixed beforehand: {results.primary.title} on the test"
+        " cases."
     )
     variants = Table(["variant", "settings of its own", "compared with"], rows)
     return [what, *about, facts, variants, *_left_out(recipe), *_not_side_by_side(results)]
+
+
+def _of_each(results: StudyResults, setting: str) -> str:
+    """A setting of the network, or what each of the variants has."""
+    found = dict.fromkeys(getattr(run.recipe.model, setting) for run in results.every_run)
+    return f"{listed(found)}{', by variant' if len(found) > 1 else ''}"
 
 
 def _left_out(recipe: Recipe) -> Blocks:

@@ -1,6 +1,8 @@
 """Work in several processes: each reports on its way, and one that fails or dies takes no other along."""
 
 import multiprocessing
+import os
+import threading
 import traceback
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -86,11 +88,20 @@ def _start(context: BaseContext, work: Work, arguments: tuple[Any, ...]) -> tupl
 
 
 def _in_process(sending: Connection, work: Work, arguments: tuple[Any, ...]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         work(sending.send, *arguments)
     except BaseException as error:
         sending.send(described(error))
         raise SystemExit(1) from error
+
+
+def _end_with_parent() -> None:
+    """End this process with the one that it works for: nobody hears it, and the next try wants its folder."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # always so in a process that `multiprocessing` started
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def described(error: BaseException) -> tuple[str, str]:
