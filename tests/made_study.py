@@ -191,6 +191,7 @@ def write_run(folder: Path, case_set: CaseSet, recipe: Recipe, run: PlannedRun) 
     write_json(folder / "run.json", identity | {"simulated": case_set.info.simulated})
     stamp(folder, "run", 1)
     write_json(folder / "metrics.json", {})
+    (folder / "weights.safetensors").touch()
     return folder
 
 

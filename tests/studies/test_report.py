@@ -199,6 +199,34 @@ def test_a_report_without_the_case_set_says_so_and_has_no_images(small, tmp_path
     assert not [source for source in found.sources if source.startswith("data:image/jpeg")]
 
 
+def test_a_study_of_two_machines_names_both(small, tmp_path):
+    study = shutil.copytree(small.study, tmp_path / "study")
+    path = study / "runs/alpha-10/fold0-seed0/environment.json"
+    kept = json.loads(path.read_text())
+    path.write_text(json.dumps(kept | {"versions": {"torch": "2.12"}, "gpu": "a card"}))
+    written = study_report(StudyResults.read(study)).with_suffix(".md").read_text()
+    assert "| what | 3 runs | 1 run |" in written
+    assert "| torch | 2.11 | 2.12 |" in written
+    assert "| gpu | – | a card |" in written
+
+
+def test_a_study_without_its_weights_has_a_report_that_names_what_it_cannot_show(small, tmp_path):
+    study = shutil.copytree(small.study, tmp_path / "study")
+    for path in study.glob("runs/alpha-10/*/weights.safetensors"):
+        path.unlink()
+    written = study_report(StudyResults.read(study), small.case_set, load=small.load).read_text()
+    found = Words(written)
+    assert "Without their weights it cannot be shown where these looked: alpha-10." in found.text
+    assert 'alt="alpha-10, ' not in written
+    assert 'alt="plain, ' in written
+
+    shutil.rmtree(study / "runs/alpha-10")
+    for path in study.glob("runs/*/*/weights.safetensors"):
+        path.unlink()
+    text = Words(study_report(StudyResults.read(study), small.case_set, load=small.load).read_text()).text
+    assert "Without their weights it cannot be shown where these looked: plain." in text
+
+
 def test_an_unfinished_study_warns(small, tmp_path):
     study = write_study(tmp_path / "study", small.case_set, SMALL, leave_out=1)
     out = study_report(StudyResults.read(study), small.case_set, load=small.load)

@@ -21,7 +21,7 @@ from sonoprior.training.recipe_file import load_recipe
 from sonoprior.training.retrieval_evaluation import measured_names, numbers_of
 
 # What `sonoprior.training.run` writes last; its constants are not imported, because they come with torch.
-_METRICS = "metrics.json"
+_METRICS, _WEIGHTS = "metrics.json", "weights.safetensors"
 _KIND, _FORMAT = "run", 1
 _PREDICTIONS, _RETRIEVAL = "predictions.csv", "retrieval.csv"
 # What every run tells of itself, and what only those need to that are no plain classifier.
@@ -160,6 +160,11 @@ class FinishedRun:
     def by_clusters(self) -> bool:
         """Whether it decides by clusters: it has some, and no logits of classes."""
         return self.decides and self.clusters > 0 and not self.recipe.classifies
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether its weights still lie in its folder; everything else can be read without them."""
+        return (self.folder / _WEIGHTS).is_file()
 
     @property
     def name(self) -> str:

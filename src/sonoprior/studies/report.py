@@ -152,7 +152,7 @@ def report_of_run(run: FinishedRun, case_set: CaseSet | None = None, load: Load 
         Part("Class by class and how sure", sections.class_by_class(runs, runs, run)),
         Part("How training went", sections.training_curves(runs, run)),
         Part("Errors", sections.worst(runs, case_set), images=True),
-        Part("How this run was made", sections.recipe_and_versions(run)),
+        Part("How this run was made", sections.recipe_and_versions([run], run.recipe)),
     ]
     title = f"{run.recipe.name}: {run.variant}, {run.name}"
     return Report(title, run.recipe.about, run.simulated, parts)

@@ -1,6 +1,7 @@
 """The sections of a report, each a list of blocks."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -172,13 +173,23 @@ def localisation(runs: Runs, some: FinishedRun) -> Blocks:
 
 
 def pictures(runs: Mapping[str, FinishedRun], case_set: CaseSet | None, load: Load | None) -> Blocks:
-    """Overlays of one run a variant, side by side; of what only embeds, where there are priors."""
+    """Overlays of one run a variant, side by side; of what only embeds, where there are priors.
+
+    A run whose weights have been deleted, to save space, is named instead.
+    """
     runs = {name: run for name, run in runs.items() if _names_classes(run) or run.priors}
     if not runs:
         return []
     if case_set is None:
         return [Note(_NO_IMAGES)]
-    return attribution_gallery(runs, case_set, load or _load())
+    gone = [name for name, run in runs.items() if not run.has_weights]
+    usable = {name: run for name, run in runs.items() if run.has_weights}
+    blocks: Blocks = []
+    if gone:
+        blocks.append(Note(f"Without their weights it cannot be shown where these looked: {listed(gone)}."))
+    if usable:
+        blocks += attribution_gallery(usable, case_set, load or _load())
+    return blocks
 
 
 def _load() -> Load:
@@ -316,20 +327,28 @@ def how_it_was_made(results: StudyResults, case_set: CaseSet | None) -> Blocks:
         *(Paragraph(text) for text in statistics(results.recipe.split.protocol, results.first.embeds)),
         again,
         Code("\n".join(commands(results, case_set))),
-        *recipe_and_versions(results.first, as_yaml(results.recipe)),
+        *recipe_and_versions(results.every_run, results.recipe),
     ]
 
 
-def recipe_and_versions(run: FinishedRun, recipe: str | None = None) -> Blocks:
-    """What a run was made with; `recipe` in place of its own."""
-    environment = run.environment
-    versions = {name: version for name, version in environment.get("versions", {}).items() if version}
-    rest = {name: value for name, value in environment.items() if name != "versions" and value is not None}
-    rows = [[name, str(value)] for name, value in {**versions, **rest}.items()]
+def recipe_and_versions(runs: Sequence[FinishedRun], recipe: Recipe) -> Blocks:
+    """The recipe, and what its runs were made with: a column for each machine on which some of them were."""
+    machines = Counter(tuple(_made_with(run).items()) for run in runs)
+    columns = [dict(machine) for machine in machines]
+    names = dict.fromkeys(name for column in columns for name in column)
+    rows = [[name, *(column.get(name, "–") for column in columns)] for name in names]
+    counts = [f"{count} {'run' if count == 1 else 'runs'}" for count in machines.values()]
     return [
-        Fold("Versions and machine", [Table(["what", "which"], rows)]),
-        Fold("The recipe", [Code(recipe or as_yaml(run.recipe))]),
+        Fold("Versions and machine", [Table(["what", *(counts if len(counts) > 1 else ["which"])], rows)]),
+        Fold("The recipe", [Code(as_yaml(recipe))]),
     ]
+
+
+def _made_with(run: FinishedRun) -> dict[str, str]:
+    """Versions of libraries, device and threads, by name."""
+    versions = run.environment.get("versions", {})
+    rest = {name: value for name, value in run.environment.items() if name != "versions"}
+    return {name: str(value) for name, value in {**versions, **rest}.items() if value is not None}
 
 
 def one_run(run: FinishedRun) -> Blocks:
