@@ -20,7 +20,7 @@ from sonoprior.training.recipe import Recipe
 from sonoprior.training.recipe_file import load_recipe
 from sonoprior.training.retrieval_evaluation import measured_names, numbers_of
 
-# What `sonoprior.training.run` writes last; its constants are not imported, because they come with torch.
+# What `sonoprior.training.run` writes, the metrics last; not imported from there: that comes with torch.
 _METRICS, _WEIGHTS = "metrics.json", "weights.safetensors"
 _KIND, _FORMAT = "run", 1
 _PREDICTIONS, _RETRIEVAL = "predictions.csv", "retrieval.csv"
