@@ -10,15 +10,15 @@ from measured_embeddings import EMBEDDING
 from sonoprior.cases import CaseSet
 from sonoprior.core.errors import FolderError, RecipeError
 from sonoprior.core.folder import stamp
-from sonoprior.studies.layout import TRIED, planned_trials
-from sonoprior.studies.refit import run_refit
+from sonoprior.studies.layout import TRIED, planned_runs, planned_trials
+from sonoprior.studies.refit import run_refit, trained_by
 from sonoprior.studies.results import StudyResults
 from sonoprior.studies.study import run_study
 from sonoprior.studies.tuning import CHOSEN, Tuning, read_chosen, run_tuning
 from sonoprior.training.predictor import load
 from sonoprior.training.recipe import Recipe
 from sonoprior.training.recipe_file import load_recipe, write_recipe
-from sonoprior.training.run import METRICS, is_finished
+from sonoprior.training.run import METRICS, WEIGHTS, is_finished
 from tiny import TINY, write_blobs
 
 RATES = [1e-4, 1e-2]
@@ -201,6 +201,33 @@ def test_a_refit_trains_what_was_chosen_and_keeps_what_was_tried(tuned, case_set
     mine, theirs = (pd.read_csv(folder / "splits.csv", keep_default_na=False) for folder in (out, tuned))
     assert np.array_equal(mine["fold0"].replace("test", ""), theirs["fold0"])
     assert StudyResults.read(out).missing == []
+
+
+def test_a_refit_takes_over_what_tuning_trained(tuned, case_set, tmp_path):
+    out, afresh = tmp_path / "refit", tmp_path / "afresh"
+    assert run_refit(tuned, case_set, out, seeds=3) == {}
+    assert run_study(read_chosen(tuned, case_set, 3), case_set, afresh) == {}
+    taken = trained_by(tuned, read_chosen(tuned, case_set, 3))
+    assert {run.seed for run in taken} == {0, 1}  # as many as tuning has
+    for run in planned_runs(read_chosen(tuned, case_set, 3)):
+        here, again = run.folder(out), run.folder(afresh)
+        for name in ("metrics.json", "predictions.csv", "split.csv", WEIGHTS):
+            assert (here / name).read_bytes() == (again / name).read_bytes()
+        if run in taken:  # the log tells the seconds of every epoch, which no other training has
+            assert (here / "log.csv").read_bytes() == (taken[run] / "log.csv").read_bytes()
+
+
+def test_what_cannot_be_taken_over_is_trained(tuned, case_set, tmp_path):
+    copy = shutil.copytree(tuned, tmp_path / "copy", ignore=shutil.ignore_patterns("cache"))
+    first, *others = trained_by(copy, read_chosen(copy, case_set, 1)).values()
+    (first / WEIGHTS).unlink()
+    assert list(trained_by(copy, read_chosen(copy, case_set, 1)).values()) == others
+    grown = read_chosen(copy, case_set, 1).content()
+    grown["study"]["variants"]["more"] = {}
+    assert list(trained_by(copy, Recipe.model_validate(grown)).values()) == others
+    edited = (copy / CHOSEN).read_text().replace("epochs: 1", "epochs: 2")
+    (copy / CHOSEN).write_text(edited)
+    assert trained_by(copy, read_chosen(copy, case_set, 1)) == {}
 
 
 def test_a_refit_of_other_cases_or_of_an_unfinished_tuning_is_refused(tuned, case_set, tmp_path):

@@ -14,6 +14,7 @@ from sonoprior.cases import CaseSet
 from sonoprior.core.errors import DataError, FolderError, ModelError, RecipeError
 from sonoprior.training import checkpoint, loop, run
 from sonoprior.training.machine import choose_device, computing
+from sonoprior.training.parts import without_test
 from sonoprior.training.recipe_file import load_recipe
 from sonoprior.training.run import CHECKPOINT, WEIGHTS, Computing, Plan, plan_run, train_run
 
@@ -207,6 +208,40 @@ def test_patience_ends_a_run_and_the_best_weights_are_kept(plan, tmp_path):
         after_epoch=lambda fit: seen.append(fit.progress.best_epoch),
     )
     assert len(seen) == seen[-1] + 2 < 30
+
+
+def untested(plan):
+    return replace(plan, parts=without_test(plan.parts))
+
+
+def test_what_was_trained_without_the_test_part_is_measured_only(plan, whole, tmp_path):
+    before = train_run(untested(plan), tmp_path / "before", CPU)
+    seen = []
+    after = train_run(plan, tmp_path / "after", CPU, trained=before, after_epoch=seen.append)
+    assert not seen
+    assert same_result(after, whole)
+    assert (after / "log.csv").read_bytes() == (before / "log.csv").read_bytes()
+    assert {path.name for path in after.iterdir()} == {path.name for path in whole.iterdir()}
+
+
+def test_where_it_was_trained_is_kept(plan, tmp_path):
+    before = train_run(untested(changed_plan(plan, training={"epochs": 1})), tmp_path / "before", CPU)
+    machine = json.loads((before / "environment.json").read_text())
+    (before / "environment.json").write_text(json.dumps(machine | {"device": "another", "case_set": "gone"}))
+    after = train_run(changed_plan(plan, training={"epochs": 1}), tmp_path / "after", CPU, trained=before)
+    kept = json.loads((after / "environment.json").read_text())
+    assert kept == machine | {"device": "another"}
+
+
+def test_what_learnt_something_else_or_saw_the_test_part_is_not_taken(plan, whole, tmp_path):
+    with pytest.raises(FolderError, match="whose test part has other cases"):
+        train_run(plan, tmp_path / "seen", CPU, trained=whole)
+    before = train_run(untested(changed_plan(plan, training={"epochs": 1})), tmp_path / "before", CPU)
+    with pytest.raises(FolderError, match=r"before holds another run, which differs in training\.epochs"):
+        train_run(plan, tmp_path / "other", CPU, trained=before)
+    (before / WEIGHTS).write_bytes(b"nothing")
+    with pytest.raises(FolderError, match=r"weights\.safetensors is damaged"):
+        train_run(changed_plan(plan, training={"epochs": 1}), tmp_path / "damaged", CPU, trained=before)
 
 
 def test_a_folder_that_exists_is_refused(plan, whole):

@@ -1,6 +1,7 @@
 """The text side of a run: kept with the epoch whose weights are kept, resumed, left out, and damaged."""
 
 import json
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -13,6 +14,7 @@ from sonoprior.core.errors import FolderError
 from sonoprior.models.text_encoders import text_encoder
 from sonoprior.training.checkpoint import Checkpoint
 from sonoprior.training.machine import choose_device
+from sonoprior.training.parts import without_test
 from sonoprior.training.run import CHECKPOINT, Computing, plan_run, train_run
 from sonoprior.training.text_side import TEXT, read_texts
 from sonoprior.training.validation import Validation
@@ -99,6 +101,15 @@ def test_a_stopped_run_ends_with_the_text_side_of_one_that_never_stopped(views, 
     again = train_run(plan(views, bert, text="trained"), tmp_path / "again", CPU, resume=True)
     assert (again / TEXT).read_bytes() == (whole / TEXT).read_bytes()
     assert same(load_file(again / "weights.safetensors"), load_file(whole / "weights.safetensors"))
+
+
+def test_a_run_that_takes_what_another_learnt_takes_its_text_side(views, bert, tmp_path, monkeypatch):
+    second_is_best(monkeypatch)
+    asked = plan(views, bert, text="trained")
+    before = train_run(replace(asked, parts=without_test(asked.parts)), tmp_path / "before", CPU)
+    after = train_run(asked, tmp_path / "after", CPU, trained=before)
+    assert (after / TEXT).read_bytes() == (before / TEXT).read_bytes()
+    assert (after / "embeddings.safetensors").is_file()
 
 
 def test_a_checkpoint_without_a_text_side_goes_on(views, bert, tmp_path, monkeypatch):

@@ -21,7 +21,8 @@ def refit(  # noqa: PLR0913 (each is an option)
     """Train the settings that a tuning chose, on all folds and seeds, and write what came out.
 
     This is the study of the recipe that `sonoprior tune` kept as chosen.yaml, with what was tried on its
-    page. The same command goes on with one that was stopped.
+    page. What tuning trained already with these settings and seeds is not trained again, only measured on the
+    test part. The same command goes on with one that was stopped.
 
     Parameters
     ----------

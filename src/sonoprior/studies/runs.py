@@ -5,10 +5,9 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from os.path import commonpath
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.cases.loading.cache import Cache
@@ -21,7 +20,7 @@ from sonoprior.training.assemble import check_guided, preflight, usable_priors
 from sonoprior.training.log import TrainingWarning
 from sonoprior.training.loop import Fit
 from sonoprior.training.machine import choose_device
-from sonoprior.training.parts import Parts, case_groups, labelled_part, plan_parts
+from sonoprior.training.parts import case_groups, labelled_part, plan_parts, without_test
 from sonoprior.training.pretraining import epochs_in_all
 from sonoprior.training.recipe import Recipe, differing_keys
 from sonoprior.training.recipe_file import load_recipe, write_recipe
@@ -72,7 +71,14 @@ class Machines:
     cluster: str | None = None
 
 
-def train_runs(kind: Kind, recipe: Recipe, case_set: CaseSet, out: Path, on: Machines) -> dict[str, str]:
+def train_runs(
+    kind: Kind,
+    recipe: Recipe,
+    case_set: CaseSet,
+    out: Path,
+    on: Machines,
+    trained: Mapping[PlannedRun, Path] | None = None,
+) -> dict[str, str]:
     """Train every run that is not finished yet.
 
     Args:
@@ -81,6 +87,7 @@ def train_runs(kind: Kind, recipe: Recipe, case_set: CaseSet, out: Path, on: Mac
         case_set: the cases.
         out: the folder.
         on: where to train.
+        trained: the runs that need no training, with the run whose weights each takes; see `train_run`.
 
     Returns:
         The names of the runs that failed, each with its error. The others are finished.
@@ -101,7 +108,7 @@ def train_runs(kind: Kind, recipe: Recipe, case_set: CaseSet, out: Path, on: Mac
         if not open_runs:
             return {}
         build_caches(kind, recipe, case_set, out)
-        return _train(kind, recipe, case_set, out, on, open_runs)
+        return _train(kind, recipe, case_set, out, on, open_runs, trained or {})
 
 
 def create(kind: Kind, recipe: Recipe, case_set: CaseSet, out: Path) -> None:
@@ -131,7 +138,8 @@ def create(kind: Kind, recipe: Recipe, case_set: CaseSet, out: Path) -> None:
                 check_streams(settings, case_set, parts)
         whole = recipe.split.model_copy(update={"label_fraction": 1.0})
         folds = plan_parts(whole, recipe.data, case_set, groups, classifies=recipe.classifies)
-        write_splits(building / SPLITS, case_set, groups, folds if kind.tested else _without_test(folds))
+        kept = folds if kind.tested else [without_test(fold) for fold in folds]
+        write_splits(building / SPLITS, case_set, groups, kept)
         write_recipe(building / RECIPE, recipe)
         stamp(building, kind.name, kind.format)
 
@@ -176,29 +184,42 @@ def _different(kind: Kind, recipe: Recipe) -> list[Recipe]:
     return list(found.values())
 
 
-def _without_test(folds: Sequence[Parts]) -> list[Parts]:
-    return [{**fold, "test": np.empty(0, np.int64)} for fold in folds]
-
-
 def _train(
-    kind: Kind, recipe: Recipe, case_set: CaseSet, out: Path, on: Machines, runs: Sequence[PlannedRun]
+    kind: Kind,
+    recipe: Recipe,
+    case_set: CaseSet,
+    out: Path,
+    on: Machines,
+    runs: Sequence[PlannedRun],
+    trained: Mapping[PlannedRun, Path],
 ) -> dict[str, str]:
     out, root = out.resolve(), case_set.root.resolve()
     folders = {run.name: run.folder(out) for run in runs}
     epochs = {run.name: epochs_in_all(run.recipe(recipe)) for run in runs}
+    taken = {run: folder.resolve() for run, folder in trained.items()}
+
+    def pieces(workers: int) -> dict[str, tuple[Any, ...]]:
+        return {run.name: (out, root, run, workers, on.device, taken.get(run)) for run in runs}
+
     if on.cluster is not None:
         with Cluster(on.cluster) as cluster:
-            cluster.check_sees([out, root])
-            pieces = {run.name: (out, root, run, cluster.sharing, on.device) for run in runs}
-            return _follow(cluster.work_through(pieces, train_one), epochs, folders)
+            cluster.check_sees([out, root, *([Path(commonpath(taken.values()))] if taken else [])])
+            return _follow(cluster.work_through(pieces(cluster.sharing), train_one), epochs, folders)
     # Of all runs, not of the open ones: what is taken up again gets the threads that it would have had.
     workers = min(on.jobs, len(kind.planned(recipe)))
-    pieces = {run.name: (out, root, run, workers, on.device) for run in runs}
-    return _follow(work_through(pieces, train_one, workers, PRELOAD), epochs, folders)
+    return _follow(work_through(pieces(workers), train_one, workers, PRELOAD), epochs, folders)
 
 
-def train_one(tell: Tell, out: Path, case_set_root: Path, run: PlannedRun, workers: int, device: str) -> None:
-    """Train one run, in a process of its own."""
+def train_one(
+    tell: Tell,
+    out: Path,
+    case_set_root: Path,
+    run: PlannedRun,
+    workers: int,
+    device: str,
+    trained: Path | None = None,
+) -> None:
+    """Train one run, in a process of its own; see `train_run` for `trained`."""
     warnings.simplefilter("ignore", GuidanceWarning)  # whoever planned the runs has been warned already
     warnings.simplefilter("ignore", TrainingWarning)  # each run keeps its own notes
     case_set, recipe = CaseSet.open(case_set_root), run.recipe(load_recipe(out / RECIPE))
@@ -220,7 +241,7 @@ def train_one(tell: Tell, out: Path, case_set_root: Path, run: PlannedRun, worke
 
     computing = Computing(choose_device(device), workers, out / "cache", out / "pretraining")
     with only_trainer(out, run.folder(out)):
-        train_run(plan, run.folder(out), computing, resume=True, after_epoch=after_epoch)
+        train_run(plan, run.folder(out), computing, resume=True, trained=trained, after_epoch=after_epoch)
 
 
 def _follow(news: Reports, epochs: Mapping[str, int], folders: Mapping[str, Path]) -> dict[str, str]:

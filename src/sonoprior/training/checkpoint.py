@@ -12,7 +12,7 @@ from zlib import crc32
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sonoprior.core.errors import FolderError
@@ -98,6 +98,18 @@ def write_tensors(path: Path, tensors: State, metadata: dict[str, str] | None = 
             save_file(plain, temporary, metadata=metadata)
         except SafetensorError as error:
             raise FolderError(f"cannot write {path}: {error}.") from error
+
+
+def read_tensors(path: Path) -> State:
+    """The tensors of a safetensors file, by name.
+
+    Raises:
+        FolderError: if it is damaged.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise FolderError(f"{path} is damaged: {error}.") from error
 
 
 def checks(tensors: State) -> dict[str, int]:

@@ -10,6 +10,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from sonoprior.core.folder import write_text
 
+LOG, NOTES, BOARD = "log.csv", "notes.txt", "tensorboard"
 Row = dict[str, float]
 
 
@@ -29,10 +30,10 @@ class Log:
     """
 
     def __init__(self, folder: Path, rows: list[Row]) -> None:
-        self._csv = folder / "log.csv"
+        self._csv = folder / LOG
         self._rows = list(rows)
-        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
-        self._board = SummaryWriter(str(folder / "tensorboard"))
+        shutil.rmtree(folder / BOARD, ignore_errors=True)
+        self._board = SummaryWriter(str(folder / BOARD))
         for row in rows:
             self._to_board(row)
 
@@ -44,7 +45,7 @@ class Log:
         for note in notes_on(row):
             warnings.warn(TrainingWarning(note), stacklevel=2)
         if said := [note for each in self._rows for note in notes_on(each)]:
-            write_text(self._csv.with_name("notes.txt"), "\n".join(said) + "\n")
+            write_text(self._csv.with_name(NOTES), "\n".join(said) + "\n")
 
     def close(self) -> None:
         """Finish the TensorBoard file."""

@@ -128,6 +128,11 @@ def training_side(parts: Parts) -> Positions:
     return np.sort(np.concatenate([parts["train"], parts.get(UNLABELLED, np.empty(0, np.int64))]))
 
 
+def without_test(parts: Parts) -> Parts:
+    """The same parts with no test cases, as a run has them while it is tuned."""
+    return {**parts, "test": np.empty(0, np.int64)}
+
+
 class _Cases:
     """What a protocol must know of the cases: their labels, groups and strata, (n,) each.
 

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from sonoprior.attribution.integrated import integrated_gradients
 from sonoprior.attribution.maps import attribution_maps
@@ -30,6 +28,7 @@ from sonoprior.models.network import build_network
 from sonoprior.models.taps import inference
 
 from .assemble import attribution_settings, available_priors
+from .checkpoint import read_tensors
 from .evaluation import Evaluation, Model, decides, evaluate, probabilities_of
 from .image_files import find_images
 from .machine import choose_device
@@ -346,10 +345,11 @@ def load(folder: Path | str, device: str = "auto") -> Predictor:
 def _fill(network: torch.nn.Module, path: Path) -> None:
     if not path.is_file():
         raise FolderError(f"{path.parent} is not finished: it has no {path.name}; resume its training first.")
+    weights = read_tensors(path)
     try:
-        network.load_state_dict(load_file(path))
-    except (SafetensorError, OSError, RuntimeError) as error:
-        raise FolderError(f"{path} is damaged or not of this run: {str(error).splitlines()[0]}.") from error
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise FolderError(f"{path} is not of this run: {str(error).splitlines()[0]}.") from error
 
 
 def _named(images: Images, on_unreadable: Callable[[str], None] | None = None) -> Iterator[tuple[str, Grey]]:

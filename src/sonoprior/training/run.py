@@ -20,14 +20,14 @@ from sonoprior.core.folder import read_json, require, stamp, whole_file, whole_f
 from sonoprior.core.randomness import derived_seed
 
 from .assemble import assemble, attribution_settings, check_guided, preflight, usable_priors
-from .checkpoint import Checkpoint, write_tensors
+from .checkpoint import Checkpoint, read_tensors, write_tensors
 from .evaluation import Asked, Evaluation, Model, evaluate
 from .knowledge import said
 from .language import class_text
-from .log import Log
+from .log import BOARD, LOG, NOTES, Log
 from .loop import Fit
 from .machine import computing, environment, share_of_cores
-from .parts import Parts, case_groups, plan_parts, read_parts, write_parts
+from .parts import Parts, case_groups, plan_parts, read_parts, without_test, write_parts
 from .pretraining import (
     epochs_before,
     pretraining_folder,
@@ -38,7 +38,7 @@ from .recipe import Recipe, differing_keys
 from .recipe_file import load_recipe, pretraining_recipe, write_recipe
 from .retrieval_evaluation import Known, of_term_sets
 from .task import Task, level_of, task_of
-from .text_side import keep_texts
+from .text_side import keep_texts, read_texts
 from .unlabelled import check_streams
 
 KIND, FORMAT = "run", 1
@@ -117,6 +117,7 @@ def train_run(
     on: Computing,
     *,
     resume: bool = False,
+    trained: Path | None = None,
     after_epoch: AfterEpoch | None = None,
 ) -> Path:
     """Train, keep the best weights, and measure them.
@@ -129,23 +130,28 @@ def train_run(
         out: the run folder.
         on: what to compute on.
         resume: go on with what is in `out`, if anything is; a finished run is left as it is.
+        trained: a finished run that learnt the same from the same cases, but was not measured on the test
+            part, as one of a tuning; its weights are taken, and nothing is trained.
         after_epoch: called after every epoch, to show progress.
 
     Returns:
         The run folder.
 
     Raises:
-        FolderError: if `out` exists and is not resumed, or holds another run or a damaged checkpoint.
+        FolderError: if `out` exists and is not resumed, or holds another run or a damaged checkpoint; also
+            if `trained` is another run.
     """
     if not (resume and out.exists() and any(out.iterdir())):
         start_folder(plan, out, on)
     check_same(plan, out)
     if is_finished(out):
         return out
-    started = _pretrained(plan, out, on, after_epoch)
+    if trained is not None:
+        check_same(replace(plan, parts=without_test(plan.parts)), trained)
+    started = None if trained else _pretrained(plan, out, on, after_epoch)
     threads = read_json(out / ENVIRONMENT)["threads"]
     with computing(threads, derived_seed(plan.seed, "run")):
-        _train_and_measure(plan, out, on, started, after_epoch)
+        _train_and_measure(plan, out, on, started, trained, after_epoch)
     return out
 
 
@@ -244,7 +250,12 @@ def _pretrained(plan: Plan, out: Path, on: Computing, after_epoch: AfterEpoch | 
 
 
 def _train_and_measure(
-    plan: Plan, out: Path, on: Computing, started: Path | None, after_epoch: AfterEpoch | None
+    plan: Plan,
+    out: Path,
+    on: Computing,
+    started: Path | None,
+    trained: Path | None,
+    after_epoch: AfterEpoch | None,
 ) -> None:
     recipe, own_cache = plan.recipe, out / "cache"
     priors = usable_priors(recipe, plan.case_set)
@@ -257,7 +268,11 @@ def _train_and_measure(
     texts = on.cache or own_cache
     begun = recipe if started is None else with_weights_of(recipe, started)
     training, tap = assemble(begun, cache, plan.parts, plan.seed, on.device, groups=plan.groups, texts=texts)
-    fit = _fit(Fit(training, before=epochs_before(recipe)), out, after_epoch)
+    fit = Fit(training, before=epochs_before(recipe))
+    if trained is None:
+        _fit(fit, out, after_epoch)
+    else:
+        _take(fit, trained, out)
     training.network.load_state_dict(fit.best)
     _keep_texts(out, recipe, fit)
     model = Model(
@@ -284,7 +299,8 @@ def _train_and_measure(
         cut_off.unlink()
 
 
-def _fit(fit: Fit, out: Path, after_epoch: AfterEpoch | None) -> Fit:
+def _fit(fit: Fit, out: Path, after_epoch: AfterEpoch | None) -> None:
+    """Train from wherever it stands, and keep the weights of the best epoch."""
     if (out / CHECKPOINT).exists():
         fit.restore(Checkpoint.load(out / CHECKPOINT))
     log = Log(out, fit.progress.rows)
@@ -301,7 +317,20 @@ def _fit(fit: Fit, out: Path, after_epoch: AfterEpoch | None) -> Fit:
     finally:
         log.close()
     write_tensors(out / WEIGHTS, fit.best)
-    return fit
+
+
+def _take(fit: Fit, trained: Path, out: Path) -> None:
+    """Take what another run learnt, with its log and with what it was trained on."""
+    texts = read_texts(trained)
+    fit.best, fit.best_texts = read_tensors(trained / WEIGHTS), texts.weights if texts else {}
+    for name in (WEIGHTS, LOG, NOTES):
+        if (trained / name).exists():
+            with whole_file(out / name) as temporary:
+                shutil.copyfile(trained / name, temporary)
+    if (trained / BOARD).exists():
+        shutil.copytree(trained / BOARD, out / BOARD, dirs_exist_ok=True)
+    here = read_json(out / ENVIRONMENT)
+    write_json(out / ENVIRONMENT, read_json(trained / ENVIRONMENT) | {CASE_SET: here[CASE_SET]})
 
 
 def _keep_texts(out: Path, recipe: Recipe, fit: Fit) -> None:
