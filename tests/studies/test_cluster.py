@@ -16,8 +16,10 @@ from sonoprior.cases import CaseSet
 from sonoprior.core.errors import FolderError, MissingExtraError, SonopriorError
 from sonoprior.studies.cluster import Cluster
 from sonoprior.studies.layout import planned_runs
+from sonoprior.studies.refit import run_refit, trained_by
 from sonoprior.studies.runs import Machines
 from sonoprior.studies.study import run_study
+from sonoprior.studies.tuning import Tuning, read_chosen, run_tuning
 from sonoprior.training.recipe_file import load_recipe
 from sonoprior.training.run import CHECKPOINT, WEIGHTS, is_finished
 from tiny import TINY
@@ -135,6 +137,26 @@ def test_without_dask_the_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'sonoprior\[cluster\]'"):
         Cluster("tcp://127.0.0.1:8786")
+
+
+@pytest.mark.long
+def test_workers_take_over_what_a_tuning_has_trained(address, blobs, tmp_path, monkeypatch):
+    tune = {"budget": 2, "grid": {"training.learning_rate": [1e-4, 1e-2]}}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY | {"tune": tune}))
+    recipe = load_recipe(tmp_path / "tiny.yaml", changes=["training.epochs=1", "study.seeds=1"])
+    case_set, tuned, out = CaseSet.open(blobs), tmp_path / "tuned", tmp_path / "refit"
+    assert run_tuning(recipe, case_set, tuned, Machines(cluster=address)) == {}
+    Tuning.read(tuned).write()
+    seen, check_sees = [], Cluster.check_sees
+    monkeypatch.setattr(
+        Cluster, "check_sees", lambda self, folders: (seen.extend(folders), check_sees(self, folders))
+    )
+    assert run_refit(tuned, case_set, out, Machines(cluster=address)) == {}
+    assert any(folder.is_relative_to(tuned) for folder in seen)
+    taken = trained_by(tuned, read_chosen(tuned, case_set))
+    assert taken.keys() == set(planned_runs(read_chosen(tuned, case_set)))
+    for run, trial in taken.items():  # the log tells the seconds of every epoch, which no other training has
+        assert (run.folder(out) / "log.csv").read_bytes() == (trial / "log.csv").read_bytes()
 
 
 @pytest.mark.long
