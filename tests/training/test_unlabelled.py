@@ -1,5 +1,7 @@
 """Streams beside the labelled one: which cases they read, what is known of these, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from sonoprior.cases.loading.cache import Cache
 from sonoprior.core.errors import DataError, RecipeError
 from sonoprior.training.assemble import assemble, preflight
 from sonoprior.training.log import TrainingWarning
-from sonoprior.training.parts import UNLABELLED, plan_parts, rarest_classes
+from sonoprior.training.parts import UNLABELLED, plan_parts, rarest_classes, without_test
 from sonoprior.training.pretraining import epochs_in_all, pretraining_folder, pretraining_parts
 from sonoprior.training.recipe_file import pretraining_recipe, validated
 from sonoprior.training.run import Computing, plan_run, train_run
@@ -210,6 +212,18 @@ def test_a_run_begins_with_the_backbone_of_the_run_before_it(case_set, tmp_path)
     again = train_run(plan_run(recipe, case_set, "plain"), tmp_path / "again", on)
     assert len(list((tmp_path / "before").rglob("weights.safetensors"))) == 1
     assert (again / "metrics.json").is_file()
+
+
+def test_what_a_tuning_trained_after_a_run_before_needs_neither_of_them_again(case_set, tmp_path):
+    plan = plan_run(
+        recipe_with(pretraining=BEFORE, model={"weights": "pretraining:simclr"}), case_set, "plain"
+    )
+    tuned = train_run(replace(plan, parts=without_test(plan.parts)), tmp_path / "tuned", Computing(CPU))
+    on = Computing(CPU, pretraining=tmp_path / "before")
+    run = train_run(plan, tmp_path / "run", on, trained=tuned)
+    assert not (tmp_path / "before").exists()
+    afresh = train_run(plan, tmp_path / "afresh", on)
+    assert (run / "metrics.json").read_bytes() == (afresh / "metrics.json").read_bytes()
 
 
 @pytest.mark.filterwarnings("ignore::sonoprior.training.log.TrainingWarning")

@@ -40,7 +40,7 @@ def refit(  # noqa: PLR0913 (each is an option)
         Runs at a time; the cores are divided among them.
     cluster:
         The address of a dask scheduler whose workers train instead of this machine; all of them must see
-        the case set and the study folder under the same paths.
+        the case set, the tuning and the study folder under the same paths.
     device:
         auto, cpu, cuda, cuda:1, mps.
     json:

@@ -196,7 +196,7 @@ def _train(
     out, root = out.resolve(), case_set.root.resolve()
     folders = {run.name: run.folder(out) for run in runs}
     epochs = {run.name: epochs_in_all(run.recipe(recipe)) for run in runs}
-    taken = {run: folder.resolve() for run, folder in trained.items()}
+    taken = {run: trained[run].resolve() for run in runs if run in trained}
 
     def pieces(workers: int) -> dict[str, tuple[Any, ...]]:
         return {run.name: (out, root, run, workers, on.device, taken.get(run)) for run in runs}

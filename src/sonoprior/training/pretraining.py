@@ -42,7 +42,7 @@ def epochs_in_all(recipe: Recipe) -> int:
     return epochs_before(recipe) + recipe.training.epochs
 
 
-def with_weights_of(recipe: Recipe, run: Path) -> Recipe:
-    """The recipe, beginning with the backbone of a finished run."""
-    model = recipe.model.model_copy(update={"weights": str(run)})
+def with_weights(recipe: Recipe, weights: str) -> Recipe:
+    """The recipe, beginning with other weights, such as the folder of a finished run."""
+    model = recipe.model.model_copy(update={"weights": weights})
     return recipe.model_copy(update={"model": model})

@@ -32,7 +32,7 @@ from .pretraining import (
     epochs_before,
     pretraining_folder,
     pretraining_parts,
-    with_weights_of,
+    with_weights,
 )
 from .recipe import Recipe, differing_keys
 from .recipe_file import load_recipe, pretraining_recipe, write_recipe
@@ -266,7 +266,7 @@ def _train_and_measure(
 
     cache = pixels(priors)
     texts = on.cache or own_cache
-    begun = recipe if started is None else with_weights_of(recipe, started)
+    begun = _beginning(recipe, started, trained)
     training, tap = assemble(begun, cache, plan.parts, plan.seed, on.device, groups=plan.groups, texts=texts)
     fit = Fit(training, before=epochs_before(recipe))
     if trained is None:
@@ -297,6 +297,13 @@ def _train_and_measure(
     (out / CHECKPOINT).unlink(missing_ok=True)
     for cut_off in out.glob(f".{CHECKPOINT}.*"):  # what a kill left of a checkpoint that was being written
         cut_off.unlink()
+
+
+def _beginning(recipe: Recipe, started: Path | None, trained: Path | None) -> Recipe:
+    """The recipe with the weights that its network begins with."""
+    if trained is not None:
+        return with_weights(recipe, "none")  # those that are taken stand in for any others
+    return recipe if started is None else with_weights(recipe, str(started))
 
 
 def _fit(fit: Fit, out: Path, after_epoch: AfterEpoch | None) -> None:
