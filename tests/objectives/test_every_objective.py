@@ -62,6 +62,14 @@ def test_its_settings_say_which_stream_it_reads(name):
 
 
 @every_objective
+def test_it_is_read_from_a_recipe_as_it_was_written(name):
+    entry = ObjectiveEntry.model_validate({"type": name, "weight": 0.25} | GIVEN.get(name, {}))
+    again = ObjectiveEntry.model_validate(entry.model_dump(mode="json"))
+    assert again == entry
+    assert again.weight == 0.25  # a setting of the same name would take its place
+
+
+@every_objective
 def test_its_term_is_finite_and_teaches_the_network(name):
     one, given = made(name)
     experiment = Experiment(given.network, {"one": (1.0, one)}, given.heads)

@@ -192,7 +192,7 @@ def test_a_large_beta_is_the_plain_cross_entropy():
 @pytest.mark.parametrize("name", [name for name in METRIC_LOSSES.names() if name not in ("margin", "n_pair")])
 def test_sub_spaces_are_a_loss_on_the_whole_and_one_on_each_part(name):
     torch.manual_seed(0)
-    settings = SubspaceSettings(loss=metric_loss_settings(name), weight=0.6)
+    settings = SubspaceSettings(loss=metric_loss_settings(name), parts_weight=0.6)
     spaces = Subspaces(settings, [0, 0, 1, 2, 2], 6).double()
     x = rows(6)
     wanted = mean(spaces.whole(x, LABELS))
@@ -208,7 +208,7 @@ def test_sub_spaces_are_a_loss_on_the_whole_and_one_on_each_part(name):
 
 
 def test_a_part_learns_from_its_own_meta_class_only():
-    spaces, x = Subspaces(SubspaceSettings(weight=1e6), [0, 0, 1, 2, 2], 6).double(), rows(6)
+    spaces, x = Subspaces(SubspaceSettings(parts_weight=1e6), [0, 0, 1, 2, 2], 6).double(), rows(6)
     spaces(x, LABELS).total.backward()
     others = x.grad[LABELS >= 3, :3].abs().max()
     own = x.grad[LABELS <= 1, :3].abs().max()

@@ -155,8 +155,8 @@ class SubspaceSettings(_Settings):
 
     Attributes:
         loss: the metric loss, on the whole embedding and on each part.
-        weight: of the mean over the parts, beside the loss on the whole.
+        parts_weight: of the mean over the parts, beside the loss on the whole.
     """
 
     loss: MetricLossSettings = MultiSimilaritySettings()
-    weight: NotNegative = 1.0
+    parts_weight: NotNegative = 1.0

@@ -46,7 +46,7 @@ class Subspaces(nn.Module):
         self.register_buffer("metas", torch.tensor(metas), persistent=False)
         within = [list(metas[:label]).count(meta) for label, meta in enumerate(metas)]
         self.register_buffer("places", torch.tensor(within), persistent=False)
-        self.weight = settings.weight
+        self.parts_weight = settings.parts_weight
         self.parts = parts_of(metas, dimension)
         self.whole = metric_loss(settings.loss, len(metas), dimension)
         self.losses = nn.ModuleList(
@@ -67,7 +67,7 @@ class Subspaces(nn.Module):
         metas = torch.where(known, self.metas[labels.clamp(min=0)], -1)
         places = self.places[labels.clamp(min=0)]  # the number of each class among those of its meta-class
         terms = {"whole": (1.0, self.whole(embeddings, labels))}
-        share = self.weight / len(self.parts)
+        share = self.parts_weight / len(self.parts)
         for (meta, part), loss in zip(self.parts.items(), self.losses, strict=True):
             own = torch.where(metas == meta, places, -1)
             terms[f"part {meta}"] = (share, loss(embeddings[:, part], own))
