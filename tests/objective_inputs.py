@@ -8,7 +8,7 @@ from torch import nn
 from sonoprior.models.heads import Heads
 from sonoprior.models.taps import Tap
 from sonoprior.objectives import OBJECTIVES
-from sonoprior.objectives.base import Context, Output
+from sonoprior.objectives.base import Context, Output, ShownTerms
 from sonoprior.objectives.settings import SETTINGS
 from sonoprior.objectives.text_towers import FrozenTextTower
 
@@ -63,7 +63,7 @@ class Knowledge:
         return FrozenTextTower(torch.eye(len(self.classes[level])), dimension)
 
     def terms(self):
-        return torch.eye(4).bool().repeat(12, 1), self._symmetric(4)
+        return ShownTerms(torch.eye(4).bool().repeat(12, 1), self._symmetric(4), torch.tensor([0, 2, 1, 3]))
 
     def _symmetric(self, size):
         drawn = torch.rand(size, size, generator=torch.Generator().manual_seed(1))
@@ -100,6 +100,7 @@ def batch(size=8, seed=0, several=False):
     fields = {
         "image": torch.rand(size, 1, 16, 16, generator=generator),
         "index": STREAM.sort().values[:size],
+        "mirrored": torch.arange(size) % 3 == 0,
         "label.view": numbers,
         "label.meta": numbers // 2,
         "label.truth": (numbers + 1) % (5 if several else 4),

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from objective_inputs import batch, context, drawn, objective
 from sonoprior.core.errors import RecipeError
 from sonoprior.objectives.embedding_settings import LanguageGuidanceSettings
 from sonoprior.objectives.graph_guidance import GraphGuidance, best_match_average, to_unit
@@ -55,6 +56,21 @@ def test_no_terms_at_all_is_a_zero_on_the_graph():
     assert term.total == term.count == 0
     term.total.backward()
     assert not x.grad.any()
+
+
+def test_a_mirrored_image_is_compared_by_the_terms_of_the_other_side():
+    given = context()
+    one, terms, output = objective("graph_guidance", given), given.knowledge.terms(), drawn(given)["weak"]
+    record = batch()
+    mirrored = record.fields["mirrored"]
+    shown = terms.shown[record.fields["index"]]
+    assert 0 < mirrored.sum() < len(mirrored)
+    for case in mirrored.nonzero().flatten().tolist():
+        shown[case] = shown[case][terms.partners]
+    wanted = one.loss(output.embeddings["view"], shown)
+    assert one(output, record).total == wanted.total
+    record.fields["mirrored"] = ~mirrored
+    assert one(output, record).total != wanted.total
 
 
 def test_bad_input_is_refused():

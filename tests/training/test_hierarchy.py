@@ -7,7 +7,8 @@ from pydantic import ValidationError
 from sonoprior.cases import CaseSet, CaseSetWriter, DatasetInfo
 from sonoprior.core.errors import DataError, OntologyError, RecipeError
 from sonoprior.training.hierarchy import read_hierarchy
-from sonoprior.training.hierarchy_settings import HierarchySettings
+from sonoprior.training.hierarchy_settings import HierarchySettings, LanguageSettings
+from sonoprior.training.knowledge import KnowledgeOfRun
 from tiny import VIEWS, write_views
 
 LEVELS = ("view", "meta")
@@ -94,6 +95,30 @@ def test_terms_that_the_ontology_does_not_know_stay_what_they_are(tmp_path):
     shown = read(CaseSet.open(tmp_path / "set"), ("view",), ontology="early_pregnancy").shown
     assert "Q9" in shown[0]
     assert shown[1] == ()
+
+
+def test_a_mirrored_image_shows_the_terms_of_the_other_side(tmp_path):
+    right, left = "right tubal interstitial portion", "left tubal interstitial portion"
+    info = DatasetInfo(name="x", levels={"view": [left, right, "other"]}, mirror=[(left, right)])
+    with CaseSetWriter(tmp_path / "set", info) as writer:
+        writer.add("a", np.zeros((8, 8), np.uint8), labels={"view": left}, terms=f"{left};fibroid;Q9")
+        writer.add("b", np.ones((8, 8), np.uint8), labels={"view": "other"}, terms="fibroid")
+    hierarchy = read(
+        CaseSet.open(tmp_path / "set"),
+        ("view",),
+        ontology="early_pregnancy",
+        terms={"other": "longitudinal view of the uterus"},
+    )
+    found = hierarchy.ontology.find
+    terms = KnowledgeOfRun(hierarchy, LanguageSettings()).terms()
+    codes = sorted([found(left).id, found(right).id, found("fibroid").id, "Q9"])  # no case shows the right
+    assert terms.similarity.shape == (4, 4)
+    for mirrored, wanted in ((False, {left, "fibroid", "Q9"}), (True, {right, "fibroid", "Q9"})):
+        shown = terms.shown[0][terms.partners] if mirrored else terms.shown[0]
+        assert {code for code, there in zip(codes, shown, strict=True) if there} == {
+            name if name == "Q9" else found(name).id for name in wanted
+        }
+    assert terms.shown[1].tolist() == terms.shown[1][terms.partners].tolist()
 
 
 # What is refused

@@ -77,6 +77,13 @@ INDEX = Field(
     unit="position of the case in its case set",
     missing="never missing",
 )
+MIRRORED = Field(
+    name="mirrored",
+    shape=("B",),
+    dtype="bool",
+    unit="whether left and right are exchanged in the image, and in the fields that mirror",
+    missing="never missing",
+)
 
 FIELDS = Registry(
     "fields",
@@ -85,6 +92,7 @@ FIELDS = Registry(
         "label": "sonoprior.cases.fields:LABEL",
         "prior": "sonoprior.cases.fields:PRIOR",
         "index": "sonoprior.cases.fields:INDEX",
+        "mirrored": "sonoprior.cases.fields:MIRRORED",
     },
     DataError,
 )

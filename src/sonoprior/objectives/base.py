@@ -95,6 +95,21 @@ class TextSpace:
     tower: nn.Module
 
 
+@dataclass(frozen=True)
+class ShownTerms:
+    """Which terms the cases show.
+
+    Attributes:
+        shown: (N, T) bool, which of T terms every case of the set shows.
+        similarity: (T, T), how near the terms are.
+        partners: (T,), for each term the one that the mirrored image shows in its place; itself for most.
+    """
+
+    shown: Tensor
+    similarity: Tensor
+    partners: Tensor
+
+
 class Knowledge(Protocol):
     """What is known beside the images: the hierarchy of the classes, what is said of them, what is shown."""
 
@@ -120,8 +135,8 @@ class Knowledge(Protocol):
         """A module from class numbers (T,) to embeddings (T, `dimension`) of what is said of them."""
         ...
 
-    def terms(self) -> tuple[Tensor, Tensor]:
-        """(N, T), which terms every case of the set shows, and (T, T), how near the terms are."""
+    def terms(self) -> ShownTerms:
+        """Which terms every case of the set shows, and how near they are."""
         ...
 
 

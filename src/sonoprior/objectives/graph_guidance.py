@@ -119,17 +119,21 @@ class GraphGuidanceObjective(Objective):
         RecipeError: if the recipe has no ontology, or no case has a term.
     """
 
-    terms: Tensor
+    shown: Tensor
+    partners: Tensor
 
     def __init__(self, settings: GraphGuidanceSettings, context: Context) -> None:
         super().__init__()
         self.level, _ = context.embedding("graph_guidance", settings.level)
-        terms, similarity = context.known("graph_guidance").terms()
+        terms = context.known("graph_guidance").terms()
         # Unbounded measures end where their largest does; cosines end at 1.
-        bounded = similarity if float(similarity.max()) <= 1 else to_unit(similarity)
-        self.register_buffer("terms", terms, persistent=False)
+        bounded = terms.similarity if float(terms.similarity.max()) <= 1 else to_unit(terms.similarity)
+        self.register_buffer("shown", terms.shown, persistent=False)
+        self.register_buffer("partners", terms.partners, persistent=False)
         self.loss = GraphGuidance(settings.guidance, bounded)
 
     def forward(self, output: Output, batch: Record) -> Term:
         """The matching loss of the batch; cases without a term are left out."""
-        return self.loss(output.embeddings[self.level], self.terms[batch.fields["index"]])
+        shown = self.shown[batch.fields["index"]]
+        shown = torch.where(batch.fields["mirrored"][:, None], shown[:, self.partners], shown)
+        return self.loss(output.embeddings[self.level], shown)

@@ -108,6 +108,19 @@ class Hierarchy:
         known = {text: ontology.find(text).id for cell in written for text in cell if text in ontology}
         return [tuple(dict.fromkeys(known.get(text, text) for text in cell)) for cell in written]
 
+    @cached_property
+    def mirrored(self) -> dict[str, str]:
+        """For each term with a side the term that a mirrored image shows in its place, by code."""
+        ontology, called = self._ontology(), self.settings.terms
+        codes = {}
+        for pair in self.case_set.info.mirror:
+            one, other = (
+                ontology.find(text).id if (text := called.get(name, name)) in ontology else text
+                for name in pair
+            )
+            codes |= {one: other, other: one}
+        return codes
+
     def under(self, kind: str) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
         """The terms below one that occur, and which cases show them: (T,) codes and (n, T)."""
         ontology = self._ontology()

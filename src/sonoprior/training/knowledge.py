@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sonoprior.core.errors import RecipeError
 from sonoprior.models.text_encoders import text_encoder
+from sonoprior.objectives.base import ShownTerms
 from sonoprior.objectives.text_towers import FrozenTextTower, TrainedTextTower
 
 from .hierarchy import Hierarchy
@@ -74,20 +75,27 @@ class KnowledgeOfRun:
         found = text_embeddings(self.language, self.hierarchy.levels, self.cache)
         return torch.from_numpy(found[level]).float()
 
-    def terms(self) -> tuple[Tensor, Tensor]:
-        """(N, T), which terms every case of the set shows, and (T, T), how near the terms are.
+    def terms(self) -> ShownTerms:
+        """Which terms every case of the set shows, and how near they are.
 
         Raises:
             RecipeError: if there is no ontology, or no case has terms.
         """
-        codes = sorted({code for case in self.hierarchy.shown for code in case})
-        if not codes:
+        hierarchy = self.hierarchy
+        shown = {code for case in hierarchy.shown for code in case}
+        if not shown:
             raise RecipeError(
-                f"graph_guidance needs cases with terms, but {self.hierarchy.case_set.root} has none."
+                f"graph_guidance needs cases with terms, but {hierarchy.case_set.root} has none."
             )
+        partner = hierarchy.mirrored
+        codes = sorted(shown | {partner.get(code, code) for code in shown})
         # A term that the ontology does not have is like itself alone.
-        near = self.hierarchy.terms.with_codes(codes).between(codes, codes)
-        return torch.from_numpy(self.hierarchy.shows(codes)), torch.from_numpy(near).float()
+        near = hierarchy.terms.with_codes(codes).between(codes, codes)
+        return ShownTerms(
+            shown=torch.from_numpy(hierarchy.shows(codes)),
+            similarity=torch.from_numpy(near).float(),
+            partners=torch.tensor([codes.index(partner.get(code, code)) for code in codes]),
+        )
 
 
 def said(hierarchy: Hierarchy, language: LanguageSettings, cache: Path | None) -> dict[str, np.ndarray]:

@@ -114,6 +114,7 @@ def test_a_mirror_swaps_labels_and_priors_of_mirrored_images_only():
     batch = augmentation(spec, partners=[1, 0, 2], label_partners=[1, 0, 2])(raw, epoch=3)
     mirrored = draw(spec, Showing(0, 3, raw.positions, raw.repeats)).mirror
     assert 5 < mirrored.sum() < 35
+    assert batch["mirrored"].tolist() == mirrored.tolist()
     assert batch["label.view"].tolist() == [
         {0: 1, 1: 0}.get(label, label) if swap else label
         for label, swap in zip(labels, mirrored, strict=True)

@@ -46,7 +46,7 @@ def test_fields_are_as_registered(cache, augment):
     loader = Loader(cache, ALL, batch_size=8, augment=augment, levels=["side", "quality"])
     lengths = {"B": 8, "P": 3, "S": SIZE}
     batch = next(loader.epoch(0))
-    assert set(batch.fields) == {"image", "index", "label.side", "label.quality", "prior"}
+    assert set(batch.fields) == {"image", "index", "mirrored", "label.side", "label.quality", "prior"}
     for name, tensor in batch.fields.items():
         known = field(name)
         assert list(tensor.shape) == [lengths.get(letter, letter) for letter in known.shape]

@@ -74,9 +74,10 @@ class Augmentation:
         images = self._grey(images, draws)
         if self._cut_out:
             images = self._cut_out(images, showing)
-        swapped = self._swapped(raw, torch.from_numpy(draws.mirror).to(raw.images.device))
+        mirrored = torch.from_numpy(draws.mirror).to(raw.images.device)
+        swapped = self._swapped(raw, mirrored)
         maps = sample(unit(swapped.maps), grid(matrices[raw.rows], self._size))
-        return collated(swapped, images, maps)
+        return collated(swapped, images, maps, mirrored)
 
     def _sectors(self, raw: RawBatch) -> Sectors | None:
         """Where each image shows tissue; None where nothing asks for it."""

@@ -16,8 +16,9 @@ class Batch:
 
     Attributes:
         fields: "image" float32 (B, 1, size, size) in [0, 1]; "index" int64 (B,), the position in the case
-            set; "label.<level>" int64 (B,), -1 for unknown; "prior" float32 (B, P, size, size) in [0, 1],
-            all zero where absent, and also where present and empty.
+            set; "mirrored" bool (B,), whether an augmentation exchanged left and right, and labels and
+            priors with them; "label.<level>" int64 (B,), -1 for unknown; "prior" float32 (B, P, size, size)
+            in [0, 1], all zero where absent, and also where present and empty.
         present: where a masked field is there: "prior" bool (B, P). A prior whose outline an augmentation
             moved out of view stays present, and is empty.
     """

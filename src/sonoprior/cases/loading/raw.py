@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -37,7 +38,8 @@ class RawBatch:
 
 def plain(raw: RawBatch, size: int) -> Batch:
     """The batch as evaluation sees it: nothing changed, averaged over areas."""
-    return collated(raw, shrink(raw.images, size), _brought_to(raw.maps, size))
+    none = torch.zeros(len(raw.positions), dtype=torch.bool, device=raw.images.device)
+    return collated(raw, shrink(raw.images, size), _brought_to(raw.maps, size), none)
 
 
 def _brought_to(maps: Tensor, size: int) -> Tensor:
@@ -47,11 +49,14 @@ def _brought_to(maps: Tensor, size: int) -> Tensor:
     return interpolate(unit(maps), (size, size), mode="bilinear")
 
 
-def collated(raw: RawBatch, images: Tensor, maps: Tensor) -> Batch:
-    """The batch of finished images (B, 1, size, size) and of the maps (m, P, size, size) that there are."""
+def collated(raw: RawBatch, images: Tensor, maps: Tensor, mirrored: Tensor) -> Batch:
+    """The batch of finished images (B, 1, size, size) and of the maps (m, P, size, size) that there are.
+
+    The labels, priors and maps of those that are mirrored (B,) have been exchanged already.
+    """
     index = raw.rows.new_tensor(raw.positions)
     labels = {f"label.{level}": values for level, values in raw.labels.items()}
-    fields = {"image": images, "index": index, **labels}
+    fields = {"image": images, "index": index, "mirrored": mirrored, **labels}
     if raw.present.shape[1] == 0:
         return Batch(fields, {})
     prior = images.new_zeros(len(images), *maps.shape[1:])
