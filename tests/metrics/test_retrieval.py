@@ -127,14 +127,28 @@ def test_cases_of_several_classes_match_where_they_share_one():
     assert several.means() == retrieval(Embedded(LINE), {"view": classes}, distance="euclidean").means()
 
 
+DISTANCES_OF_THREE = np.array([[0, 0.2, 0.9], [0.2, 0, 0.5], [0.9, 0.5, 0]])
+
+
 def test_how_wrong_the_wrong_ones_are():
-    classes, distances = ["a", "b", "c"], np.array([[0, 0.2, 0.9], [0.2, 0, 0.5], [0.9, 0.5, 0]])
-    first = np.array([1, 0, 1, 4, -1])
-    found = how_wrong(first, list("abcaa"), classes, distances)
-    assert found == pytest.approx([0.2, 0.2, 0.5, np.nan, np.nan], nan_ok=True)
-    assert Mean()(found) == pytest.approx(0.3)
-    elsewhere = how_wrong(np.array([2, 0]), ["a", "b"], classes, distances, list("cba"))
-    assert elsewhere == pytest.approx([np.nan, 0.5], nan_ok=True)
+    labels = np.array([0, 1, 2, 0, 0, 2])
+    line = np.array([[0.0], [1.0], [1.4], [7.0], [8.0], [99.0]])
+    found = retrieval(Embedded(line), {"view": labels}, distance="euclidean")
+    assert found.first.tolist() == [1, 2, 1, 4, 3, 4]
+    wrong = how_wrong(found, "view", labels, DISTANCES_OF_THREE)
+    # The second query is the only case of its class: it cannot be right, and counts in no measure.
+    assert wrong == pytest.approx([0.2, np.nan, 0.5, np.nan, np.nan, 0.9], nan_ok=True)
+    assert Mean()(wrong) == pytest.approx((0.2 + 0.5 + 0.9) / 3)
+    assert np.isnan(found.values["view"]["recall@1"][1])
+
+
+def test_a_nearest_case_of_unknown_class_is_not_wrong_by_anything():
+    queries, gallery = Embedded([[0.0], [5.0], [9.0]]), Embedded([[0.1], [5.1], [9.1], [20.0]])
+    asked, given = np.array([0, 1, 1]), np.array([2, -1, 1, 0])
+    labels = {"view": np.array([0, 1, 1])}, {"view": np.array([2, 99, 1, 0])}
+    found = retrieval(queries, labels[0], gallery, labels[1], distance="euclidean")
+    wrong = how_wrong(found, "view", asked, DISTANCES_OF_THREE, given)
+    assert wrong == pytest.approx([0.9, np.nan, np.nan], nan_ok=True)
 
 
 def test_two_runs_are_compared_query_by_query():
@@ -181,9 +195,12 @@ def test_what_does_not_fit_is_refused():
         retrieval(cases, {"view": list("abcab")}, ks=(0,))
     with pytest.raises(DataError, match="finite numbers, but 1 of 5 cases have a NaN"):
         retrieval(Embedded(np.where(LINE == 3, np.nan, LINE)), {"view": list("abcab")})
-    with pytest.raises(DataError, match=r"distances of 2 classes must have shape \(2, 2\), but got \(3, 3\)"):
-        how_wrong(np.zeros(1, int), ["a"], ["a", "b"], np.eye(3))
-    with pytest.raises(DataError, match="among the 2 classes, but got 'c'"):
-        how_wrong(np.zeros(2, int), ["a", "c"], ["a", "b"], np.eye(2))
-    with pytest.raises(DataError, match="a label for each of 3 queries, but got 2"):
-        how_wrong(np.zeros(3, int), ["a", "b"], ["a", "b"], np.eye(2))
+    found = retrieval(Embedded(LINE), {"view": [0, 1, 0, 1, 0]}, distance="euclidean")
+    with pytest.raises(DataError, match=r"distances of K classes must have shape \(K, K\), but got \(2, 3\)"):
+        how_wrong(found, "view", [0, 1, 0, 1, 0], np.ones((2, 3)))
+    with pytest.raises(DataError, match="numbers of 2 classes, from 0 to 1, but got 2"):
+        how_wrong(found, "view", [0, 1, 2, 1, 0], np.eye(2))
+    with pytest.raises(DataError, match="numbers of 2 classes, from -1 to 1, but got -2"):
+        how_wrong(found, "view", [0, 1, 0, 1, 0], np.eye(2), [0, 1, 0, -2, 0])
+    with pytest.raises(DataError, match="a label for each of 5 queries, but got 2"):
+        how_wrong(found, "view", [0, 1], np.eye(2))

@@ -270,6 +270,17 @@ def test_unknown_labels_at_a_level_are_said_to_be_unknown(made, changed):
     assert not re.search(r"\bnan\b", html(blocks))
 
 
+def test_queries_that_no_case_could_answer_are_not_counted(made, changed):
+    def unanswered(table):
+        return table.assign(**{"recall@1.view": table["recall@1.view"].mask(table.index % 3 == 0, "")})
+
+    run = changed(unanswered)
+    asked = run.retrieval()["recall@1.view"].notna()
+    assert 0 < asked.sum() < len(asked)
+    assert sum(how_wrong([run]).counts.values()) == asked.sum()
+    assert how_wrong([run]).counts != how_wrong([made.run()]).counts
+
+
 def test_training_cases_that_were_searched_are_known_by_the_case_set(made, tmp_path):
     folder = shutil.copytree(made.run().folder, tmp_path / "run")
     (folder / "recipe.yaml").write_text(

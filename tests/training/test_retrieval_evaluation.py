@@ -84,6 +84,29 @@ def test_each_row_agrees_with_looking_case_by_case(settings):
         assert [row["how_wrong.view"], row["spearman.view"]] == pytest.approx([wrong, rho], nan_ok=True)
 
 
+@pytest.mark.parametrize("settings", [LEFT_OUT, TRAIN], ids=["part", "train"])
+def test_what_could_not_be_answered_is_not_wrong_by_anything(settings):
+    of, test, train = known(), part(np.arange(3, 40)), part(np.arange(40, 60))
+    of.labels["view"][:] = of.labels["view"] % 5
+    of.labels["view"][10] = 5  # the only case of its class
+    of.labels["view"][45:50] = -1  # a training part keeps cases without a label
+    table = retrieval_table({"test": test}, of, settings, train).set_index("case")
+    recall, wrong = table["recall@1.view"], table["how_wrong.view"]
+    assert np.isnan(recall["c10"])
+    unknown = table["nearest"].isin([f"c{at}" for at in range(45, 50)])
+    assert unknown.any() == (settings is TRAIN)
+    assert (wrong.isna() == (recall.isna() | (recall == 1) | unknown)).all()
+
+
+def test_a_training_case_does_not_find_itself_among_the_training_cases():
+    train = part(np.arange(40, 60))
+    settings = RetrievalSettings(gallery="train", own_group="kept")
+    table = retrieval_table({"train": train}, known(), settings, train)
+    assert (table["nearest"] != table["case"]).all()
+    alone = retrieval_table({"train": train}, known(), KEPT)
+    assert table["nearest"].tolist() == alone["nearest"].tolist()
+
+
 def test_the_table_has_the_columns_of_the_metrics_of_a_recipe():
     of = known()
     table = retrieval_table(

@@ -14,7 +14,7 @@ from sonoprior.core.randomness import generator
 from sonoprior.metrics.bootstrap import Mean, Pair, interval, paired_difference
 from sonoprior.metrics.catalogue import HOW_WRONG
 from sonoprior.metrics.neighbours import Embedded, similarities
-from sonoprior.metrics.retrieval import each_unlike_any, how_wrong, retrieval_by
+from sonoprior.metrics.retrieval import Retrieval, each_unlike_any, how_wrong, retrieval_by
 
 from .rerank import reranked
 from .search import over_cases
@@ -184,19 +184,14 @@ class _Measured:
         sizes = (len(self.rows), len(self.vectors.ids))
         found = retrieval_by(blocks, asked, given, sizes)
         values = {f"{of}.{level}": row for level, rows in found.values.items() for of, row in rows.items()}
-        return values | self._how_wrong(found.first)
+        return values | self._how_wrong(found)
 
-    def _how_wrong(self, first: Places) -> dict[str, Floats]:
+    def _how_wrong(self, found: Retrieval) -> dict[str, Floats]:
         leaf = self.levels[0]
         distances = self.terms.distances(leaf.name, leaf.classes) if leaf.labels.ndim == 1 else None
         if distances is None:
             return {}
-        told = (first >= 0) & (leaf.labels[first] >= 0)  # what is nearest may be a case without a label
-        values = np.full(len(first), np.nan)
-        found, classes = np.flatnonzero(told), range(len(leaf.classes))
-        values[told] = how_wrong(
-            first[told], leaf.labels[self.rows[found]], classes, distances, leaf.labels.clip(min=0)
-        )
+        values = how_wrong(found, leaf.name, leaf.labels[self.rows], distances, leaf.labels)
         return {f"{HOW_WRONG}.{leaf.name}": values}
 
 

@@ -51,9 +51,13 @@ class Retrieval:
             for level, measures in self.values.items()
         }
 
+    def answerable(self, level: str) -> Bools:
+        """Which queries some case could answer at a level, (q,)."""
+        return ~np.isnan(self.values[level][R_PRECISION])
+
     def unanswerable(self) -> dict[str, int]:
         """How many queries no case could answer, by level."""
-        return {level: int(np.isnan(measures[R_PRECISION]).sum()) for level, measures in self.values.items()}
+        return {level: int((~self.answerable(level)).sum()) for level in self.values}
 
 
 def retrieval(
@@ -177,47 +181,50 @@ def _within(hits: Bools, answers: Places) -> Bools:
 
 
 def how_wrong(
-    first: Places,
+    found: Retrieval,
+    level: str,
     labels: ArrayLike,
-    classes: Sequence[object],
     distances: ArrayLike,
     gallery_labels: ArrayLike | None = None,
 ) -> Floats:
     """The distance in the ontology of the nearest case's class from the query's, where it is another, (q,).
 
-    NaN where the nearest is of the query's class or there is none, so that the mean tells how wrong the wrong
-    ones are.
+    NaN where the nearest is of the query's class, so that the mean tells how wrong the wrong ones are; where
+    there is none, or its class is unknown; and where no case could have answered, as in every other measure.
 
     Args:
-        first: (q,) positions of the nearest cases, as `Retrieval.first`.
-        labels: (q,) the classes of the queries.
-        classes: the K classes.
+        found: what q queries found.
+        level: whose classes are compared.
+        labels: (q,) the number of the class of each query.
         distances: (K, K) between classes, as 1 minus the similarity of their terms.
-        gallery_labels: (n,) the classes of the gallery; those of the queries if None.
+        gallery_labels: (n,) those of the gallery, -1 where unknown; those of the queries if None.
 
     Raises:
         DataError: if a label is none of the classes, or shapes do not fit.
     """
     between = np.asarray(distances, dtype=np.float64)
-    if between.shape != (len(classes), len(classes)):
+    if between.ndim != 2 or between.shape[0] != between.shape[1]:
+        raise DataError(f"distances of K classes must have shape (K, K), but got {between.shape}.")
+    asked = _numbers(labels, len(between), least=0)
+    given = asked if gallery_labels is None else _numbers(gallery_labels, len(between), least=-1)
+    if len(asked) != len(found.first):
         raise DataError(
-            f"distances of {len(classes)} classes must have shape ({len(classes)}, {len(classes)}),"
-            f" but got {between.shape}."
+            f"there must be a label for each of {len(found.first)} queries, but got {len(asked)}."
         )
-    asked = _places(labels, classes)
-    given = asked if gallery_labels is None else _places(gallery_labels, classes)
-    if len(asked) != len(first):
-        raise DataError(f"there must be a label for each of {len(first)} queries, but got {len(asked)}.")
-    found = given[first]
-    return np.where((first >= 0) & (found != asked), between[asked, found], np.nan)
+    nearest = given[found.first]
+    told = found.answerable(level) & (found.first >= 0) & (nearest >= 0) & (nearest != asked)
+    return np.where(told, between[asked, nearest], np.nan)
 
 
-def _places(labels: ArrayLike, classes: Sequence[object]) -> Places:
-    given = np.asarray(labels)
-    places = pd.Index(classes).get_indexer(pd.Index(given))
-    if (places < 0).any():
-        raise DataError(f"labels must be among the {len(classes)} classes, but got '{given[places < 0][0]}'.")
-    return places.astype(np.int64)
+def _numbers(labels: ArrayLike, classes: int, least: int) -> Places:
+    numbers = np.asarray(labels, dtype=np.int64)
+    wrong = (numbers < least) | (numbers >= classes)
+    if wrong.any():
+        raise DataError(
+            f"labels must be numbers of {classes} classes, from {least} to {classes - 1}, but got"
+            f" {numbers[wrong][0]}."
+        )
+    return numbers
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class EmbeddedCases:
         groups: (n,) patient, exam or group of duplicates; None where a case is in none.
         labels: by level (n,) names of classes, empty where unknown; the leaf's level first.
         nearest: (n,) ids of the nearest cases as they were measured, empty where there is none.
+        answerable: (n,) whether there is another case of the query's class that could have been found.
         how_wrong: (n,) distance in the ontology of the nearest case's class, NaN where that is right.
         embeddings: (n, d) of length 1.
     """
@@ -40,6 +41,7 @@ class EmbeddedCases:
     groups: NDArray[np.object_]
     labels: Mapping[str, Texts]
     nearest: Texts
+    answerable: NDArray[np.bool_]
     how_wrong: NDArray[np.float64]
     embeddings: Floats
 
@@ -96,6 +98,7 @@ def embedded(run: FinishedRun, part: str = "test") -> EmbeddedCases:
         groups=np.array([group or None for group in table["group"]], dtype=object),
         labels={level: np.array(table[f"label.{level}"], dtype=np.str_) for level in levels},
         nearest=np.array(table["nearest"], dtype=np.str_),
+        answerable=table[f"recall@1.{leaf}"].notna().to_numpy(),
         how_wrong=np.asarray(wrong, dtype=np.float64),
         embeddings=prepared(stored, "cosine") if len(stored) else np.asarray(stored, np.float32),
     )
@@ -164,7 +167,8 @@ def _above(table: pd.DataFrame, level: str, higher: str) -> dict[str, str]:
 
 def _retrieval(run: FinishedRun, part: str) -> pd.DataFrame:
     table = run.retrieval(part)
-    needed = ["case", "group", "nearest", *(f"label.{level}" for level in levels_of(run))]
+    leaf, *_ = levels = levels_of(run)
+    needed = ["case", "group", "nearest", f"recall@1.{leaf}", *(f"label.{level}" for level in levels)]
     absent = [name for name in needed if name not in table]
     if absent:
         raise FolderError(

@@ -62,7 +62,7 @@ class HowWrong:
 
 
 def how_wrong(runs: Sequence[FinishedRun], case_set: CaseSet | None = None) -> HowWrong:
-    """What the nearest cases of a variant's queries are; a query for which nothing may be found is left out.
+    """What the nearest cases of a variant's queries are, without the queries that no case could answer.
 
     Args:
         runs: of the variant.
@@ -80,7 +80,7 @@ def how_wrong(runs: Sequence[FinishedRun], case_set: CaseSet | None = None) -> H
         known = classes_of(cases, of, case_set)
         asked = cases.labels[of.level]
         lot = _cousins_by_lot(asked.tolist(), of)
-        for query, near in zip(asked[cases.nearest != ""], cases.nearest[cases.nearest != ""], strict=True):
+        for query, near in zip(asked[cases.answerable], cases.nearest[cases.answerable], strict=True):
             found = known.get(str(near), "")
             kind = verdict(str(query), found, of)
             counts[kind] += 1

@@ -98,8 +98,8 @@ def retrieval_table(
     Returns:
         case, part, group, label.<level> (empty where unknown), nearest (the nearest case; empty where there
         is none), cluster.<level> (empty where the label is unknown), then a number a case and measure,
-        <measure>.<level>: NaN where no case could answer; how wrong the nearest is, NaN where it is right;
-        and Spearman's correlation of image and term similarity over the gallery.
+        <measure>.<level>: NaN where no case could answer; how wrong the nearest is, NaN where it is right
+        or of unknown class, too; and Spearman's correlation of image and term similarity over the gallery.
 
     Raises:
         DataError: if an embedding cannot be used.
@@ -135,8 +135,9 @@ def _table(
 
 
 def _embedded(part: Part, known: Known, settings: RetrievalSettings) -> Embedded:
-    groups = known.groups[part.positions] if settings.own_group == "left_out" else None
-    return Embedded(part.embeddings, groups)
+    # A case is itself in a gallery of training cases too, where it is measured on these.
+    alike = known.groups if settings.own_group == "left_out" else known.ids
+    return Embedded(part.embeddings, alike[part.positions])
 
 
 def _named(known: Known, level: str, positions: Places) -> Texts:
@@ -155,9 +156,9 @@ def _clusters(part: Part, labels: NDArray[np.int64]) -> Texts:
 
 
 def _how_wrong(found: Retrieval, known: Known, queries: Places, gallery: Places) -> Floats:
-    labels, classes = known.labels[known.leaf], range(len(known.classes[known.leaf]))
+    labels = known.labels[known.leaf]
     assert known.distances is not None
-    return how_wrong(found.first, labels[queries], classes, known.distances, labels[gallery])
+    return how_wrong(found, known.leaf, labels[queries], known.distances, labels[gallery])
 
 
 def _agreement(
