@@ -178,9 +178,13 @@ def made(tmp_path, rows) -> CaseSet:
     return CaseSet.open(tmp_path / "set")
 
 
+def taken(case_set, **settings):
+    return splits.given(case_set, case_set.labels(), case_set.groups(), **settings)
+
+
 def test_a_given_split_is_taken_as_it_is(tmp_path):
     rows = [("a", "1", "train"), ("b", "2", "validation"), ("a", "3", "test"), ("b", "4", None)]
-    split = splits.given(made(tmp_path, rows))
+    split = taken(made(tmp_path, rows))
     assert {part: positions.tolist() for part, positions in split.items()} == {
         "train": [0], "validation": [1], "test": [2],
     }  # fmt: skip
@@ -189,7 +193,7 @@ def test_a_given_split_is_taken_as_it_is(tmp_path):
 def test_validation_is_taken_from_train_where_it_is_not_given(tmp_path):
     rows = [("ab"[k % 2], str(k), "train" if k < 40 else "test") for k in range(50)]
     case_set = made(tmp_path, rows)
-    split = splits.given(case_set, validation=0.2)
+    split = taken(case_set, validation=0.2)
     assert [len(split[part]) for part in PARTS] == [32, 8, 10]
     check_split(split, case_set.labels(), case_set.groups())
 
@@ -207,7 +211,7 @@ def test_validation_is_taken_from_train_where_it_is_not_given(tmp_path):
 )
 def test_a_given_split_that_cannot_be_used_is_refused(tmp_path, rows, message):
     with pytest.raises(DataError, match=message):
-        splits.given(made(tmp_path, rows))
+        taken(made(tmp_path, rows))
 
 
 LABELS, GROUPS = np.arange(40) % 2, np.arange(40)

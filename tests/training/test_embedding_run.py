@@ -19,7 +19,8 @@ from sonoprior.training.loop import train_epoch
 from sonoprior.training.machine import choose_device
 from sonoprior.training.recipe import Recipe
 from sonoprior.training.recipe_file import load_recipe
-from sonoprior.training.run import Computing, plan_run, train_run
+from sonoprior.training.run import Computing, asked_of, plan_run, train_run
+from sonoprior.training.task import task_of
 from tiny import EMBEDDING, VIEWS, write_views
 
 CPU = torch.device("cpu")
@@ -85,6 +86,25 @@ def test_a_run_keeps_embeddings_and_what_each_case_finds(embedded, views):
     assert metrics["recall@1.meta"]["value"] >= metrics["recall@1.view"]["value"]
     assert {"nmi.view", "map@r.meta", "how_wrong.view", "spearman.view"} <= set(metrics)
     assert "accuracy" not in metrics
+
+
+def test_how_wrong_a_case_is_does_not_depend_on_what_the_run_learnt_by(embedded, views):
+    def measured(**changes):
+        recipe = changed(hierarchy__ontology="early_pregnancy", **changes)
+        task = task_of(recipe, views)
+        known = asked_of(recipe, task, views, views.groups()).known
+        return task.hierarchy.distances("view"), known.distances, known.sets(np.arange(4), np.arange(9))
+
+    learnt, plain, agreed = measured()
+    assert np.array_equal(learnt, plain)
+    others = measured(hierarchy__measure="wu_palmer", hierarchy__relations=["seen_in"])
+    assert not np.allclose(others[0], learnt)
+    assert np.array_equal(others[1], plain)
+    assert np.array_equal(others[2], agreed, equal_nan=True)
+    asked = measured(retrieval={"similarity": {"measure": "lin"}})
+    assert np.array_equal(asked[0], learnt)
+    assert not np.allclose(asked[1], plain)
+    assert not np.allclose(asked[2], agreed, equal_nan=True)
 
 
 def test_what_is_said_of_the_classes_lies_beside(embedded):

@@ -149,6 +149,22 @@ def test_a_given_split_is_taken(tmp_path):
     }
 
 
+def test_a_rare_combination_does_not_keep_a_given_split_from_being_validated(tmp_path):
+    info = DatasetInfo(name="x", levels={"organ": ["kidney", "liver", "spleen"]}, several=["organ"])
+    shown = ["kidney", "liver", "spleen"] * 4
+    with CaseSetWriter(tmp_path / "set", info) as writer:
+        for number, organs in enumerate([*shown, "kidney;liver;spleen", *shown[:3]]):
+            image = np.random.default_rng(number).integers(0, 255, (40, 40)).astype(np.uint8)
+            part = "train" if number < 13 else "test"
+            writer.add(f"c{number}", image, labels={"organ": organs.split(";")}, split=part)
+    case_set, split = CaseSet.open(tmp_path / "set"), SplitSettings(protocol="given", validation=0.3)
+    data = DataSettings(several=True)
+    (parts,) = plan_parts(split, data, case_set, case_groups(split, case_set))
+    assert sorted([*parts["train"], *parts["validation"]]) == list(range(13))
+    for part in ("train", "validation"):
+        assert case_set.members("organ")[case_set.labels("organ")[parts[part]]].any(axis=0).all()
+
+
 def test_cases_of_unknown_label_are_trained_with_but_not_measured(tmp_path):
     rows = [("dark", "train"), ("bright", "train"), (None, "train"), ("dark", "validation")]
     rows += [(None, "test"), ("bright", "test")]
@@ -285,6 +301,7 @@ def test_near_duplicates_join_the_groups_of_two_exams(tmp_path):
     assert joined[0] == joined[4]
     assert len(set(joined)) == 4
     assert np.array_equal(case_groups(SplitSettings(), case_set, tmp_path / "kept"), joined)
+    assert np.array_equal(case_groups(SplitSettings(protocol="given"), case_set), joined)  # not found either
     apart = case_groups(SplitSettings(keep_duplicates_together=False), case_set)
     assert len(set(apart)) == 5
 

@@ -140,14 +140,24 @@ def own_parts(case_set: CaseSet) -> Split:
     return split
 
 
-def given(case_set: CaseSet, validation: float = 0.0, seed: int = 0, *, level: str | None = None) -> Split:
+def given(
+    case_set: CaseSet,
+    labels: Labels,
+    groups: Groups,
+    validation: float = 0.0,
+    seed: int = 0,
+    *,
+    strata: Labels | None = None,
+) -> Split:
     """The split that the case set brings in its column `split`; a case without a part is left out.
 
     Args:
         case_set: the cases.
+        labels: (n,) class of each case, -1 where unknown; it counts where a validation part is taken.
+        groups: (n,) what each case belongs to; taking validation cuts none.
         validation: where the set has no validation part, the fraction of its training part to take.
         seed: of that.
-        level: whose classes that validation part holds in proportion; the default one, if not given.
+        strata: (n,) what validation holds in proportion; the labels, if not given.
 
     Raises:
         DataError: if the column is missing, has no training or no test cases, or cuts a group.
@@ -159,8 +169,9 @@ def given(case_set: CaseSet, validation: float = 0.0, seed: int = 0, *, level: s
                 f"{case_set.root}: the column 'split' must name cases for {part}, but names none."
             )
     if validation > 0 and not split["validation"].size:
-        train, labels, groups = split["train"], case_set.labels(level), case_set.groups()
-        divided = single_split(labels[train], groups[train], (1 - validation, validation, 0), seed)
+        train, fractions = split["train"], (1 - validation, validation, 0)
+        of = None if strata is None else strata[train]
+        divided = single_split(labels[train], groups[train], fractions, seed, strata=of)
         split |= {part: train[divided[part]] for part in ("train", "validation")}
     return split
 

@@ -1,7 +1,7 @@
 """The hierarchy of the labels that a recipe asks for, read off an ontology or the cases. Free of torch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +16,7 @@ from sonoprior.knowledge.levels import Levels, Rule, levels
 from sonoprior.knowledge.similarity import TermSimilarity, term_similarity
 from sonoprior.knowledge.typed_edges import with_typed_edges
 
-from .hierarchy_settings import HierarchySettings
+from .hierarchy_settings import HierarchySettings, SimilaritySettings
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -39,6 +39,10 @@ class Hierarchy:
     ontology: Ontology | None
     case_set: CaseSet
     train: Integers | None = None
+
+    def compared_by(self, similarity: SimilaritySettings) -> "Hierarchy":
+        """The same hierarchy with another similarity of its terms."""
+        return replace(self, settings=self.settings.model_copy(update=dict(similarity)))
 
     @property
     def leaf(self) -> str:

@@ -11,27 +11,17 @@ from sonoprior.knowledge.similarity import MEASURES
 from .recipe_part import RecipePart
 
 
-class HierarchySettings(RecipePart):
-    """The levels of the labels, and the ontology that they come from.
+class SimilaritySettings(RecipePart):
+    """How near two terms of an ontology are.
 
     Attributes:
-        levels: label levels, the leaf's first, then upwards.
-        ontology: the name of one that comes with the project, or a file; with none the path of a label is
-            read off the cases, and classes are as near as their paths.
-        depths: the depth in the ontology, counted from its root, of the terms of a level that the case set
-            does not have.
-        terms: the term of a class, by code, name or synonym, where it is not called like the class.
-        measure: the similarity of two terms, as `knowledge.similarity` names it.
+        measure: as `knowledge.similarity` names it.
         information: where the information content of a term comes from: "seco" or "sanchez", the graph alone,
             or "annotations", the terms of the training cases.
         relations: typed edges that count too, such as "suggests" and "seen_in".
         relations_weight: how much they count beside `is_a`.
     """
 
-    levels: Annotated[tuple[str, ...], Field(min_length=1)]
-    ontology: str | None = None
-    depths: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
-    terms: dict[str, str] = Field(default_factory=dict)
     measure: str = "simsuog_like"
     information: str = "sanchez"
     relations: tuple[str, ...] = ()
@@ -46,6 +36,24 @@ class HierarchySettings(RecipePart):
     @classmethod
     def _known_information(cls, value: str) -> str:
         return one_of("information", value, [*INTRINSIC, ANNOTATIONS])
+
+
+class HierarchySettings(SimilaritySettings):
+    """The levels of the labels, the ontology that they come from, and how near its terms are when it guides.
+
+    Attributes:
+        levels: label levels, the leaf's first, then upwards.
+        ontology: the name of one that comes with the project, or a file; with none the path of a label is
+            read off the cases, and classes are as near as their paths.
+        depths: the depth in the ontology, counted from its root, of the terms of a level that the case set
+            does not have.
+        terms: the term of a class, by code, name or synonym, where it is not called like the class.
+    """
+
+    levels: Annotated[tuple[str, ...], Field(min_length=1)]
+    ontology: str | None = None
+    depths: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    terms: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _levels_are_told_apart(self) -> "HierarchySettings":
@@ -85,9 +93,12 @@ class RetrievalSettings(RecipePart):
         also: further label levels that are measured.
         kinds: by a name of your own a term of the ontology; two cases match where their `terms` share one
             below it.
+        similarity: by which similarity of terms it is told how wrong a case is, and how well images agree
+            with terms. It is the same for all variants of a study, whatever similarity each learns by.
     """
 
     gallery: Literal["part", "train"] = "part"
     own_group: Literal["left_out", "kept"] = "left_out"
     also: tuple[str, ...] = ()
     kinds: dict[str, str] = Field(default_factory=dict)
+    similarity: SimilaritySettings = SimilaritySettings()

@@ -38,7 +38,9 @@ Parts = Mapping[str, Positions]
 def case_groups(
     settings: SplitSettings, case_set: CaseSet, remembered: Path | None = None
 ) -> NDArray[np.str_]:
-    """The group of each case that no split may cut, (n,): patient or exam, joined by near-duplicates.
+    """The group of each case, (n,): patient or exam, joined by near-duplicates.
+
+    No split cuts it but a given one, which is taken as it is; nothing in it is found for another of it.
 
     Args:
         settings: says whether near-duplicates are kept together.
@@ -46,7 +48,7 @@ def case_groups(
         remembered: a folder where the search for near-duplicates keeps its result.
     """
     groups = case_set.groups()
-    if not settings.keep_duplicates_together or settings.protocol == "given":
+    if not settings.keep_duplicates_together:
         return groups
     same = duplicate_groups(case_set, remembered)
     return merged_groups(groups, [(int(first), case) for case, first in enumerate(same) if first != case])
@@ -184,7 +186,7 @@ def rarest_classes(numbers: Positions, members: NDArray[np.bool_]) -> Positions:
 def _protocol(split: SplitSettings, cases: _Cases) -> list[Parts]:
     labels, groups, strata = cases.labels, cases.groups, cases.strata
     if split.protocol == "given":
-        return [given(cases.case_set, split.validation, split.seed, level=cases.level)]
+        return [given(cases.case_set, labels, groups, split.validation, split.seed, strata=strata)]
     if split.protocol == "single_split":
         fractions = (1 - split.validation - split.test, split.validation, split.test)
         return [single_split(labels, groups, fractions, split.seed, strata=strata)]

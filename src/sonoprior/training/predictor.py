@@ -247,8 +247,9 @@ class Predictor:
         with TemporaryDirectory(prefix="sonoprior-") as folder:
             priors = self._same_priors(case_set)
             cache = Cache.build(case_set, Path(folder), size=data.size, priors=priors)
-            task = task_of(self.recipe, case_set)
-            asked = asked_of(self.recipe, task, case_set, groups, self.parts_of(case_set).get("train"))
+            parts = self.parts_of(case_set)
+            task = task_of(self.recipe, case_set, parts if "train" in parts else None)
+            asked = asked_of(self.recipe, task, case_set, groups, parts.get("train"))
             return evaluate(self.model, cache, known, groups, self.recipe.training.batch_size, asked)
 
     def _check_classes(self, case_set: CaseSet) -> None:

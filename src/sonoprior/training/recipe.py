@@ -21,7 +21,7 @@ from sonoprior.metrics.catalogue import Names, class_of, metric_named, metric_na
 from sonoprior.models.spec import ModelSpec
 from sonoprior.objectives.settings import SETTINGS
 
-from .hierarchy_settings import HierarchySettings, LanguageSettings, RetrievalSettings
+from .hierarchy_settings import HierarchySettings, LanguageSettings, RetrievalSettings, SimilaritySettings
 from .recipe_part import Fraction, NonNegativeFloat, PositiveFloat, RecipePart
 from .stream_settings import StreamSettings
 from .study_settings import StudySettings
@@ -441,6 +441,8 @@ class Recipe(RecipePart):
         content = self.model_dump(mode="json", exclude={"about", "study", "tune", "quick", "published"})
         if not self.split.calibration:
             del content["split"]["calibration"]
+        if self.retrieval.similarity == SimilaritySettings():
+            del content["retrieval"]["similarity"]
         return content
 
 

@@ -9,7 +9,7 @@ NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
-_NOT_FOR_A_RUN = {"format", "name", "about", "split", "study", "tune", "quick", "published"}
+_NOT_FOR_A_RUN = {"format", "name", "about", "split", "retrieval", "study", "tune", "quick", "published"}
 
 
 class RecipePart(BaseModel):

@@ -374,7 +374,7 @@ def asked_of(
         raise DataError(
             f"retrieval.gallery is 'train', but {case_set.root} is not the set that the run learnt from."
         )
-    hierarchy = task.hierarchy
+    hierarchy = task.hierarchy and task.hierarchy.compared_by(recipe.retrieval.similarity)
     with_terms = hierarchy is not None and hierarchy.ontology is not None and any(hierarchy.shown)
     known = Known(
         ids=np.array(case_set.ids),
