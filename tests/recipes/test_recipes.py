@@ -158,6 +158,15 @@ def test_every_variant_has_the_same_budget_and_spends_all_of_its_grid(name):
 # Published numbers
 
 
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("name", ["labels-saved", "abdomen-labels", "fetal-simclr", "abdomen-clustering"])
+def test_frames_that_are_not_in_the_set_may_be_read(name, quick):
+    recipe = load_recipe(name, changes=["streams.unlabelled.cases=elsewhere"], quick=quick)
+    for variant in recipe.study.variants:
+        stream = take_variant(recipe, variant).streams["unlabelled"]
+        assert stream.cases == (None if stream.read == "labelled" else Path("elsewhere"))
+
+
 def tables(name: str, table: str):
     return [one for one in load_recipe(name).published if one.table == table]
 

@@ -56,6 +56,20 @@ def cache(case_set, tmp_path_factory):
     return Cache.build(case_set, tmp_path_factory.mktemp("cache"), size=32, priors=None)
 
 
+BEFORE = {
+    "simclr": {
+        "objectives": {"contrastive": {"type": "nt_xent"}},
+        "model.embedding": {"dimension": 8},
+        "streams.unlabelled.views": "two",
+        "training.epochs": 1,
+        "training.steps_per_epoch": 2,
+        "training.keep": "last",
+        "training.monitor": "recall@1.finding",
+    }
+}
+BEGUN = {"pretraining": BEFORE, "model": {"weights": "pretraining:simclr"}}
+
+
 def parts_of(recipe, case_set):
     return plan_parts(recipe.split, recipe.data, case_set, case_set.groups(), streams=bool(recipe.streams))[0]
 
@@ -108,27 +122,35 @@ def test_a_share_of_a_stream_takes_whole_groups_and_is_nested(case_set, cache):
     assert seen[0.3] < seen[0.6] < seen[1.0]
 
 
-def test_a_set_of_its_own_that_shares_an_exam_with_the_test_part_is_refused_by_name(case_set, tmp_path):
-    recipe = recipe_with()
-    parts = parts_of(recipe, case_set)
-    tested = case_set.table.iloc[parts["test"][:2]].copy()
-    other = CaseSet.open(write_cases(tmp_path / "other", cases=24))
+def own_set(folder, patients):
+    """A case set whose first cases are of these patients, and the others of nobody else's."""
+    other = CaseSet.open(write_cases(folder, cases=24))
     table = other.table.copy()
-    column = "patient" if "patient" in table else "exam"
-    table[column] = [f"else{n}" for n in range(len(table))]
-    table.loc[table.index[:2], column] = tested[column].to_numpy()
-    path = next(path for path in other.root.iterdir() if path.name.startswith("cases."))
-    if path.suffix == ".csv":
-        table.to_csv(path, index=False)
-    else:
-        table.to_parquet(path)
-    shared = recipe_with(streams={"unlabelled": {"cases": str(other.root), "batch_size": 4}})
-    name = tested[column].iloc[0]
-    with pytest.raises(DataError, match=rf"must hold no {column} of the parts that are measured.*{name}"):
-        check_streams(shared, case_set, parts)
-    table.loc[table.index[:2], column] = ["else90", "else91"]
-    table.to_csv(path, index=False) if path.suffix == ".csv" else table.to_parquet(path)
-    check_streams(shared, case_set, parts)
+    table["patient"] = [*patients, *(f"else{number}" for number in range(len(table) - len(patients)))]
+    table.to_parquet(other.root / "cases.parquet")
+    return str(other.root)
+
+
+@pytest.mark.parametrize("read_by", ["the run", "the run before"])
+def test_a_set_of_its_own_that_shares_a_patient_with_the_test_part_is_refused_by_name(
+    case_set, tmp_path, read_by
+):
+    changes = (
+        {}
+        if read_by == "the run"
+        else BEGUN | {"objectives": {"pseudo-labels": {"type": "fixmatch", "weight": 0}}}
+    )
+    parts = parts_of(recipe_with(), case_set)
+    tested = case_set.column("patient")[parts["test"][:2]]
+    learnt = case_set.column("patient")[parts["train"][:2]]
+
+    def reading(patients, folder):
+        stream = {"cases": own_set(tmp_path / folder, patients), "batch_size": 4}
+        return recipe_with(**changes, streams={"unlabelled": stream})
+
+    with pytest.raises(DataError, match=rf"must hold no patient of the parts that are measured.*{tested[0]}"):
+        check_streams(reading(tested, "tested"), case_set, parts)
+    check_streams(reading(learnt, "learnt"), case_set, parts)
 
 
 def test_a_stream_of_fewer_cases_than_a_batch_gives_all_of_them_and_one_case_is_refused(case_set, cache):
@@ -140,6 +162,12 @@ def test_a_stream_of_fewer_cases_than_a_batch_gives_all_of_them_and_one_case_is_
     one = {**parts, "train": parts["train"][:1], UNLABELLED: parts[UNLABELLED][:0]}
     with pytest.raises(DataError, match=r"must hold at least 2 cases.*but holds 1"):
         check_streams(recipe, case_set, one)
+
+
+def test_a_run_before_that_would_have_no_cases_is_refused_before_anything_is_written(case_set):
+    labelled = recipe_with(**BEGUN, streams={"unlabelled": {"read": "labelled", "batch_size": 8}})
+    with pytest.raises(DataError, match=r"at least 2 cases for the run before, 'simclr', .*but holds 0"):
+        check_streams(labelled, case_set, parts_of(labelled, case_set))
 
 
 def test_an_objective_whose_views_the_stream_does_not_have_is_refused(case_set, cache):
@@ -163,23 +191,9 @@ def test_the_rarest_class_is_what_splits_keep():
     assert rarest_classes(numbers, members).tolist() == [1, 0, 0, 0, 2, -1, 3]
 
 
-BEFORE = {
-    "simclr": {
-        "objectives": {"contrastive": {"type": "nt_xent"}},
-        "model.embedding": {"dimension": 8},
-        "streams.unlabelled.views": "two",
-        "training.epochs": 1,
-        "training.steps_per_epoch": 2,
-        "training.keep": "last",
-        "training.monitor": "recall@1.finding",
-    }
-}
-
-
 def test_a_run_before_is_the_same_for_whatever_only_the_later_run_varies(case_set, tmp_path):
-    begun = {"pretraining": BEFORE, "model": {"weights": "pretraining:simclr"}}
-    one = recipe_with(**begun)
-    other = recipe_with(**begun, training={"learning_rate": 0.01}, split={"label_fraction": 0.2})
+    one = recipe_with(**BEGUN)
+    other = recipe_with(**BEGUN, training={"learning_rate": 0.01}, split={"label_fraction": 0.2})
     folders = [
         pretraining_folder(pretraining_recipe(each, "simclr"), "simclr", 0, 0, tmp_path)
         for each in (one, other)
@@ -190,7 +204,7 @@ def test_a_run_before_is_the_same_for_whatever_only_the_later_run_varies(case_se
     assert len(before["train"]) == 0
     assert np.array_equal(before[UNLABELLED], after[UNLABELLED])
     wider = {"simclr": BEFORE["simclr"] | {"model.embedding": {"dimension": 16}}}
-    third = pretraining_recipe(recipe_with(**begun | {"pretraining": wider}), "simclr")
+    third = pretraining_recipe(recipe_with(**BEGUN | {"pretraining": wider}), "simclr")
     assert pretraining_folder(third, "simclr", 0, 0, tmp_path) != folders[0]
 
 

@@ -21,7 +21,9 @@ from sonoprior.objectives.base import ViewsObjective
 
 from .experiment import Weighted
 from .parts import CALIBRATION, Parts, training_side
+from .pretraining import pretraining_parts
 from .recipe import LABELLED, Recipe
+from .recipe_file import pretraining_recipe
 from .stream_settings import StreamSettings
 from .task import Task
 
@@ -73,6 +75,8 @@ def stream_cases(
 def check_streams(recipe: Recipe, case_set: CaseSet, parts: Parts) -> None:
     """Refuse streams that cannot be read, or hold what is measured, before anything is written.
 
+    Those of the run before are held to what this one measures: its backbone would have seen it.
+
     Args:
         recipe: names the streams.
         case_set: the run's own.
@@ -82,18 +86,27 @@ def check_streams(recipe: Recipe, case_set: CaseSet, parts: Parts) -> None:
         DataError: naming the exams or patients that are measured too, or the number of cases if there are
             too few.
     """
+    _check_streams(recipe, case_set, parts, parts)
+    if name := recipe.pretrained_with:
+        before, its_parts = pretraining_recipe(recipe, name), pretraining_parts(parts)
+        _check_streams(before, case_set, its_parts, parts, f" for the run before, '{name}'")
+
+
+def _check_streams(
+    recipe: Recipe, case_set: CaseSet, parts: Parts, measured: Parts, reader: str = ""
+) -> None:
     for name in _besides(recipe):
         settings = recipe.streams[name]
         if settings.cases is None:
             read = _read(recipe, settings, case_set, _of_the_side(settings, parts))
         else:
             other = CaseSet.open(settings.cases)
-            check_apart(f"streams.{name}.cases ({other.root})", other, case_set, parts)
+            check_apart(f"streams.{name}.cases ({other.root})", other, case_set, measured)
             read = _read(recipe, settings, other, np.arange(len(other)))
         if len(read) < _FEWEST:
             raise DataError(
-                f"streams.{name} must hold at least {_FEWEST} cases, because batch normalisation has no"
-                f" statistics of fewer, but holds {len(read)}."
+                f"streams.{name} must hold at least {_FEWEST} cases{reader}, because batch normalisation has"
+                f" no statistics of fewer, but holds {len(read)}."
             )
 
 

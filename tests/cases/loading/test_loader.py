@@ -9,6 +9,7 @@ from sonoprior.cases import PriorSpec
 from sonoprior.cases.fields import field
 from sonoprior.cases.loading import AugmentSpec, Cache, Loader, network_input
 from sonoprior.cases.loading import loader as loader_module
+from sonoprior.cases.loading.batch import TRUTH
 from sonoprior.cases.loading.prefetch import prefetched
 from sonoprior.cases.loading.sampling import repeats
 from sonoprior.core.errors import DataError, RecipeError
@@ -142,6 +143,19 @@ def test_a_mirror_swaps_partners_named_by_the_case_set(cache, sides):
     untouched = next(Loader(cache, ALL, batch_size=23, sampling="order").epoch(0))
     expected = untouched["prior"][:, [1, 0, 2]].flip(-1)
     assert ((batch["prior"] - expected).abs() > 0.51).float().mean() < 0.001
+
+
+def test_a_mirror_swaps_what_is_known_for_monitors_and_what_lies_above_as_it_swaps_the_classes(cache, sides):
+    own = sides.labels("side")
+    levels = {"side": own, TRUTH: np.where(np.arange(len(own)) % 2, own, -1), "above": own.copy()}
+    always = AugmentSpec(mirror=1, rotate=0, zoom=0, translate=0)
+    loader = Loader(cache, ALL, batch_size=8, augment=always, sampling="order", levels=levels)
+    for batch in loader.epoch(0):
+        said, true = batch["label.side"], batch[f"label.{TRUTH}"]
+        assert batch["mirrored"].all()
+        assert torch.equal(true[true >= 0], said[true >= 0])
+        assert torch.equal(batch["label.above"], said)
+    assert (said != torch.from_numpy(own[-len(said) :])).any()
 
 
 def test_a_mirror_that_lacks_a_partner_is_refused_and_without_mirror_it_is_not(sides, tmp_path):

@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 
 from sonoprior.cases import DatasetInfo
-from sonoprior.cases.loading.partners import label_partners, prior_partners
+from sonoprior.cases.loading.partners import label_partners, partners_above, prior_partners
 from sonoprior.core.errors import RecipeError
 
 INFO = DatasetInfo(
@@ -41,6 +42,20 @@ def test_a_class_whose_partner_is_not_in_the_level_is_refused():
     message = r"augment\.mirror must be 0.* image of 'left eye' \(right eye\) is not of the level 'arrow'"
     with pytest.raises(RecipeError, match=message):
         label_partners(INFO, "arrow", own("arrow"))
+
+
+def test_a_class_above_changes_places_as_those_below_it_do():
+    below, partners = np.array([0, 1, 2, 3, -1, 0]), [1, 0, 2, 3]  # left, right, and two without a side
+    assert partners_above("side", below, np.array([0, 1, 2, 2, -1, 0]), partners) == [1, 0, 2]
+    assert partners_above("organ", below, np.array([0, 0, 1, 1, -1, 0]), partners) == [0, 1]
+    lone = np.array([0, 0, 2])  # no case shows the other side
+    assert partners_above("side", lone, np.array([0, 0, 1]), partners) == [0, 1]
+
+
+def test_a_class_above_whose_mirror_images_are_of_several_is_refused():
+    below, above = np.array([0, 1, 2, 3]), np.array([0, 1, 0, 1])
+    with pytest.raises(RecipeError, match=r"mirror images of class 0 of the level 'odd' .* \(0, 1\)"):
+        partners_above("odd", below, above, [1, 0, 2, 3])
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from sonoprior.core.checks import at_least, one_of, within
 from sonoprior.core.errors import DataError, RecipeError
 
 from .augment import Augmentation
-from .batch import Batch
+from .batch import TRUTH, Batch
 from .cache import Cache
 from .class_batches import ClassBatches
 from .exam_batches import ExamBatches
-from .partners import label_partners, prior_partners
+from .partners import label_partners, partners_above, prior_partners
 from .prefetch import prefetched
 from .raw import RawBatch, plain
 from .sampling import SAMPLING, Positions, Sampling, balanced, repeats, shuffled
@@ -138,7 +138,7 @@ class Loader:
         info, cache = self._cache.case_set.info, self._cache
         if spec.mirror == 0:
             info = info.model_copy(update={"mirror": []})
-        labels = {level: _mirrored(cache.case_set, info, level, of) for level, of in self._labels.items()}
+        labels = _mirrored(cache.case_set, info, self._labels)
         priors = prior_partners(info, cache.groups)
         return Augmentation(spec, cache.size, self._seed, labels, priors, self._device, view, same_sides)
 
@@ -181,11 +181,20 @@ class Loader:
         return torch.from_numpy(np.asarray(array)).to(self._device)
 
 
-def _mirrored(case_set: CaseSet, info: DatasetInfo, level: str, labels: Positions) -> list[int]:
-    """The class of the mirrored image; what an ontology puts above the set's own levels has no sides."""
-    if level not in info.levels:
-        return list(range(int(labels.max()) + 1))
-    return label_partners(info, level, case_set.shown(level))
+def _mirrored(case_set: CaseSet, info: DatasetInfo, labels: Mapping[str, Positions]) -> dict[str, list[int]]:
+    """By level the class of the mirrored image of each class; the first level is the one that is learnt."""
+    own = {
+        level: label_partners(info, level, case_set.shown(level)) for level in labels if level in info.levels
+    }
+    if len(own) == len(labels):
+        return own
+    learnt = next(iter(labels))
+    further = {
+        level: own[learnt] if level == TRUTH else partners_above(level, labels[learnt], of, own[learnt])
+        for level, of in labels.items()
+        if level not in own
+    }
+    return {level: (own | further)[level] for level in labels}
 
 
 def _own_labels(case_set: CaseSet, levels: Sequence[str]) -> dict[str, Positions]:

@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sonoprior.cases.info import DatasetInfo
+from sonoprior.core.checks import listed
 from sonoprior.core.errors import RecipeError
 
 
@@ -19,6 +23,33 @@ def label_partners(info: DatasetInfo, level: str, shown: Mapping[str, Sequence[s
         RecipeError: if the mirror image of a class is not in the level.
     """
     return _partners(info, shown, f"of the level '{level}'")
+
+
+def partners_above(
+    level: str, labels: NDArray[np.int64], above: NDArray[np.int64], partners: Sequence[int]
+) -> list[int]:
+    """For each class of a level that an ontology puts above another the class of the mirrored image.
+
+    Args:
+        level: its name.
+        labels: (N,) the class of each case one level below, -1 where unknown.
+        above: (N,) that of this level.
+        partners: for each class below that of the mirrored image (`label_partners`).
+
+    Raises:
+        RecipeError: if the mirror images of a class are of several classes.
+    """
+    up = {int(low): int(high) for low, high in zip(labels, above, strict=True) if low >= 0}
+    found = []
+    for number in range(int(above.max()) + 1):
+        mirrored = {up.get(partners[low], number) for low, high in up.items() if high == number} or {number}
+        if len(mirrored) > 1:
+            raise RecipeError(
+                f"augment.mirror must be 0 here, because the mirror images of class {number} of the level"
+                f" '{level}' are of several classes ({listed(sorted(mirrored))}); set it to 0."
+            )
+        found.append(mirrored.pop())
+    return found
 
 
 def prior_partners(info: DatasetInfo, groups: Mapping[str, Sequence[str]]) -> list[int]:
