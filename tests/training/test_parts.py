@@ -173,6 +173,15 @@ def test_cases_of_unknown_label_are_trained_with_but_not_measured(tmp_path):
     assert parts["test"].tolist() == [5]
 
 
+def test_a_share_of_the_labels_is_one_of_the_cases_that_have_one(tmp_path):
+    rows = [(label, "train") for label in ("dark", "bright", None) for _ in range(10)]
+    rows += [(label, part) for part in ("validation", "test") for label in ("dark", "bright")]
+    case_set = small_set(tmp_path / "set", rows)
+    (half,) = planned(case_set, protocol="given", label_fraction=0.5)
+    assert len(half["train"]) == 10
+    assert (case_set.labels()[half["train"]] >= 0).all()
+
+
 def test_a_part_without_a_label_is_refused(tmp_path):
     rows = [("dark", "train"), ("bright", "train"), (None, "validation"), ("bright", "test")]
     with pytest.raises(DataError, match="the validation part of the split must hold labelled cases"):

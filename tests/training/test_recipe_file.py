@@ -105,6 +105,7 @@ def test_known_keys_hold_the_settings_of_each_objective(tiny_recipe):
         ("data.priors=null", "prior_guided_attribution needs priors, but data.priors is not set"),
         ("data.size=1", "data.size: input should be greater than or equal to 16, but got 1."),
         ("training.monitor=acuracy", "training.monitor must be one of"),
+        ("training={patience: 3, keep: last}", "but keep is 'last', and got 3; set patience to null, or"),
         ("training.betas=[1, 2]", "training.betas.0: input should be less than 1, but got 1."),
         ("training.learning_rate=0", "training.learning_rate: input should be greater than 0"),
         ("training.epochs=many", "training.epochs: input should be a valid integer"),

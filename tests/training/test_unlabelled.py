@@ -10,12 +10,13 @@ from safetensors.torch import load_file
 from made_study import write_cases
 from sonoprior.cases import CaseSet
 from sonoprior.cases.loading.cache import Cache
+from sonoprior.cases.loading.policies import STRONG, UNCHANGED, WEAK
 from sonoprior.core.errors import DataError, RecipeError
 from sonoprior.training.assemble import assemble, preflight
 from sonoprior.training.log import TrainingWarning
 from sonoprior.training.parts import UNLABELLED, plan_parts, rarest_classes, without_test
 from sonoprior.training.pretraining import epochs_in_all, pretraining_folder, pretraining_parts
-from sonoprior.training.recipe_file import pretraining_recipe, validated
+from sonoprior.training.recipe_file import pretraining_recipe, validated, with_settings
 from sonoprior.training.run import Computing, plan_run, train_run
 from sonoprior.training.task import task_of
 from sonoprior.training.unlabelled import check_streams, stream_cases
@@ -168,6 +169,23 @@ def test_a_run_before_that_would_have_no_cases_is_refused_before_anything_is_wri
     labelled = recipe_with(**BEGUN, streams={"unlabelled": {"read": "labelled", "batch_size": 8}})
     with pytest.raises(DataError, match=r"at least 2 cases for the run before, 'simclr', .*but holds 0"):
         check_streams(labelled, case_set, parts_of(labelled, case_set))
+
+
+def test_what_a_view_s_settings_do_not_name_is_as_its_policy_has_it():
+    weak_only = recipe_with(streams={"unlabelled": {"batch_size": 8, "augment": {"weak": {"rotate": 30}}}})
+    changed = with_settings(weak_only, {"streams.unlabelled.augment.strong.mirror": 0}, "changed")
+    again = validated(changed.content(), "again")  # as a run reads it that goes on
+    for recipe, strong in ((weak_only, STRONG), (changed, STRONG.model_copy(update={"mirror": 0}))):
+        specs = recipe.streams["unlabelled"].specs
+        assert specs == {"weak": WEAK.model_copy(update={"rotate": 30.0}), "strong": strong}
+    assert again == changed
+    plain = recipe_with(
+        objectives={"pseudo-labels": {"type": "fixmatch", "weight": 0}},
+        streams={"unlabelled": {"views": "plain", "augment": {"plain": {"gain": 0.2}}}},
+    )
+    assert plain.streams["unlabelled"].specs == {"plain": UNCHANGED.model_copy(update={"gain": 0.2})}
+    with pytest.raises(RecipeError, match="a view of augment must be one of weak, strong, but got 'storng'"):
+        recipe_with(streams={"unlabelled": {"augment": {"storng": {"gain": 0}}}})
 
 
 def test_an_objective_whose_views_the_stream_does_not_have_is_refused(case_set, cache):

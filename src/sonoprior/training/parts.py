@@ -100,7 +100,8 @@ def labelled_part(
 ) -> Parts:
     """One fold with the share of its training cases whose labels are used.
 
-    Shares are nested: what a smaller one keeps, a larger one keeps too.
+    Shares are nested: what a smaller one keeps, a larger one keeps too. A share below 1 is one of the cases
+    with a label, and leaves out those without.
 
     Args:
         split: says which share.
@@ -114,7 +115,7 @@ def labelled_part(
     if split.label_fraction == 1 and not streams:
         return fold
     cases, fraction, side = _Cases(case_set, data, groups), split.label_fraction, fold["train"]
-    train = side[cases.labels[side] >= 0] if streams else side
+    train = side[cases.labels[side] >= 0]
     if fraction < 1:
         train = label_fraction(train, cases.labels, groups, fraction, split.seed, strata=cases.strata)
     return {**fold, "train": train} | ({UNLABELLED: np.setdiff1d(side, train)} if streams else {})

@@ -134,6 +134,15 @@ class TrainingSettings(RecipePart):
     checkpoint_every: PositiveInt = 1
 
     @model_validator(mode="after")
+    def _patience_waits_for_something(self) -> "TrainingSettings":
+        if self.patience is not None and self.keep == "last":
+            raise ValueError(
+                f"patience waits for an epoch that is better than the one kept, but keep is 'last', and got"
+                f" {self.patience}; set patience to null, or keep to 'best'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _whole_classes(self) -> "TrainingSettings":
         if self.sampling in {"classes", "hierarchical"} and self.batch_size % self.cases_per_class:
             raise ValueError(
@@ -168,7 +177,7 @@ class SplitSettings(RecipePart):
             can be fitted on it; 0 sets nothing aside.
         test_classes: those that are tested, by name (open set only); none: the last half of the level's
             classes in their order, the first half being the larger one.
-        label_fraction: fraction of the training cases whose labels are used; smaller fractions are
+        label_fraction: fraction of the labelled training cases whose labels are used; smaller fractions are
             contained in larger ones. A variant of a study may have its own.
         keep_duplicates_together: near-duplicate images count as one group. Near-duplicates of a fixed test
             part that the case set names are left out; a given split is taken as it is.

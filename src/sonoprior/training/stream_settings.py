@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from sonoprior.cases.loading.policies import VIEWS
+from sonoprior.cases.loading.policies import UNCHANGED, VIEWS
 from sonoprior.cases.loading.spec import AugmentSpec
 from sonoprior.core.checks import one_of
 
@@ -21,7 +21,7 @@ class StreamSettings(RecipePart):
             set where none is named, cases without a label and with a hidden one included.
         views: how many views of each case there are and how they are augmented: "plain" (one, as it is),
             "weak-strong", or "two" (first and second, both strong).
-        augment: view to its settings, where they are not those of the policy.
+        augment: view to those of its settings that are not the policy's ("plain": none at all).
         batch_size: cases in a batch; all of them where there are fewer.
         sampling: "shuffle", or "exams": batches of `batch_size` / `frames_per_exam` exams, so that nearly all
             views of an exam are in a batch (paper 002, section 3.2).
@@ -40,6 +40,18 @@ class StreamSettings(RecipePart):
     frames_per_exam: PositiveInt = 4
     read: Literal["all", "labelled"] = "all"
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _the_rest_is_the_policy_s(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or not isinstance(content.get("augment"), dict):
+            return content
+        policies = VIEWS.get(content.get("views", cls.model_fields["views"].default), {})
+        augment = {
+            view: (policies.get(view) or UNCHANGED).model_dump() | given if isinstance(given, dict) else given
+            for view, given in content["augment"].items()
+        }
+        return {**content, "augment": augment}
 
     @model_validator(mode="after")
     def _augments_what_is_there(self) -> "StreamSettings":

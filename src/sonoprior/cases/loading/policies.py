@@ -29,6 +29,10 @@ STRONG = AugmentSpec(
     cutout=0.4,
 )
 
+UNCHANGED = AugmentSpec(
+    mirror=0, rotate=0, zoom=0, translate=0, gain=0, depth_gain=0, contrast=0, gamma=0, noise=0
+)
+
 POLICIES: Mapping[str, AugmentSpec] = {"weak": WEAK, "strong": STRONG}
 
 VIEWS: Mapping[str, Mapping[str, AugmentSpec | None]] = {
