@@ -10,8 +10,11 @@ from pydantic import ValidationError
 from torch import nn
 from torch.nn.functional import normalize
 
+from objective_inputs import batch as batch_of_views
+from objective_inputs import context, drawn, objective
 from sonoprior.core.errors import RecipeError
 from sonoprior.objectives import metric_loss_settings as settings_module
+from sonoprior.objectives.base import Output
 from sonoprior.objectives.metric_loss_settings import MetricLossSettings, metric_loss_settings
 from sonoprior.objectives.metric_losses import METRIC_LOSSES, metric_loss
 
@@ -34,6 +37,7 @@ ENTRIES = [
     ("margin", {"sampling": "all"}),
     ("margin", {"learn_beta": True, "per_class": True}),
     ("n_pair", {"normalised": False}),
+    ("sphereface", {"normalised": False, "scale": 1.0}),
 ]
 entries = pytest.mark.parametrize(("name", "given"), ENTRIES, ids=str)
 
@@ -53,6 +57,23 @@ def value(loss, embeddings, labels, seed=0):
     torch.manual_seed(seed)  # for those that draw
     term = loss(embeddings, labels)
     return term.total / term.count.clamp(min=1)
+
+
+@pytest.mark.parametrize("type_name", ["metric", "semantic_abstraction"])
+@pytest.mark.parametrize("name", ["n_pair", "sphereface"])
+def test_a_loss_that_shall_not_normalise_gets_embeddings_as_they_are(type_name, name):
+    more = {"alphas": (1, 0)} if type_name == "semantic_abstraction" else {}
+    given = context()
+    outputs = drawn(given)["only"].outputs.detach()
+
+    def found(factor, *, normalised):
+        torch.manual_seed(0)
+        one = objective(type_name, given, loss=metric_loss_settings(name, normalised=normalised), **more)
+        torch.manual_seed(0)
+        return float(one(Output(factor * outputs, heads=given.heads), batch_of_views()).total.detach())
+
+    assert found(1, normalised=True) == pytest.approx(found(3, normalised=True), rel=1e-5)
+    assert found(1, normalised=False) != pytest.approx(found(3, normalised=False), rel=1e-2)
 
 
 def test_every_entry_has_settings_and_laws():
@@ -118,7 +139,7 @@ def test_embeddings_are_compared_by_direction_unless_said_otherwise(name, given)
     loss = built(name, given)
     embeddings, labels = batch()
     same = torch.isclose(value(loss, 3 * embeddings, labels), value(loss, embeddings, labels))
-    assert same == (name != "sphereface" and given != {"normalised": False})
+    assert same == given.get("normalised", True)
 
 
 @entries
@@ -218,6 +239,7 @@ def sphere(cosine, margin=4):
         ("cosface", {"margin": 0.35, "scale": 8}, lambda cosine: cosine - 0.35, 8),
         ("sphereface", {"margin": 4, "scale": 3}, sphere, 3),
         ("sphereface", {"margin": 3, "scale": 3}, lambda cosine: sphere(cosine, 3), 3),
+        ("sphereface", {"margin": 4, "scale": 1, "normalised": False}, sphere, 1),
     ],
 )
 def test_margins_on_angles(name, given, changed, scale):
@@ -228,7 +250,7 @@ def test_margins_on_angles(name, given, changed, scale):
     for raw, x, y in zip(embeddings.detach(), unit(embeddings), labels.tolist(), strict=True):
         cosines = [float(x @ w) for w in proxies]
         cosines[y] = changed(cosines[y])
-        norm = float(raw.norm()) if name == "sphereface" else 1
+        norm = 1 if given.get("normalised", True) else float(raw.norm())
         rows.append(([scale * norm * cosine for cosine in cosines], y))
     assert value(loss, embeddings, labels).item() == pytest.approx(logits_loss(rows), rel=1e-5)
 

@@ -153,12 +153,13 @@ class SphereFaceSettings(_Loss):
 
     Attributes:
         margin: the whole number that the angle is multiplied by.
-        scale: multiplies the cosines beside the embedding's norm. The paper leaves the norm free and the
-            scale at 1; a normalised embedding has norm 1 and needs a scale.
+        normalised: whether embeddings have norm 1; the paper's do not, and multiply the cosines by theirs.
+        scale: multiplies the cosines too; 1 in the paper. Embeddings of norm 1 need one.
     """
 
     name: Literal["sphereface"] = "sphereface"
     margin: Annotated[int, Field(ge=1)] = 4
+    normalised: bool = True
     scale: Positive = 30.0
 
 

@@ -9,7 +9,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from sonoprior.core.errors import RecipeError
 from sonoprior.core.registry import Registry
@@ -110,7 +109,5 @@ class Metric(Objective):
         self.loss = metric_loss(settings.loss, context.sizes[self.level], dimension)
 
     def forward(self, output: Output, batch: Record) -> Term:
-        """The loss of the batch, on normalised embeddings."""
-        return self.loss(
-            functional.normalize(output.embeddings[self.level]), batch.fields[f"label.{self.level}"]
-        )
+        """The loss of the batch."""
+        return self.loss(output.embeddings[self.level], batch.fields[f"label.{self.level}"])

@@ -12,6 +12,7 @@ from pytorch_metric_learning import losses
 from pytorch_metric_learning.losses.base_metric_loss_function import BaseMetricLossFunction
 from pytorch_metric_learning.reducers import DoNothingReducer
 from torch import Tensor
+from torch.nn import functional
 
 from .base import Term
 from .inputs import check_labels
@@ -104,3 +105,8 @@ class SphereFace(ProxyLoss):
     def __init__(self, settings: SphereFaceSettings, classes: int, dimension: int) -> None:
         loss = losses.SphereFaceLoss(classes, dimension, **_with_margin(settings.margin, settings.scale))
         super().__init__(loss, classes)
+        self.normalised = settings.normalised
+
+    def compare(self, embeddings: Tensor, labels: Tensor) -> Term:
+        """The sum over cases, and their number."""
+        return super().compare(functional.normalize(embeddings) if self.normalised else embeddings, labels)

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from sonoprior.core.checks import listed, nearest
 from sonoprior.core.errors import RecipeError
@@ -68,9 +67,11 @@ class SemanticAbstraction(nn.Module):
         Raises:
             RecipeError: if a level that counts has no labels.
         """
-        unit = {level: functional.normalize(embeddings[level]) for level in self.levels}
         parts = {
-            level: (alpha, loss(unit[level], labels_of(level, labels)) if alpha else no_term(unit[level]))
+            level: (
+                alpha,
+                loss(embeddings[level], labels_of(level, labels)) if alpha else no_term(embeddings[level]),
+            )
             for level, alpha, loss in zip(self.levels, self.alphas, self.losses, strict=True)
         }
         return combined(parts, labelled(self.levels, labels))
