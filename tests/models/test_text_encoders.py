@@ -267,3 +267,7 @@ def test_the_identity_changes_with_the_files(tmp_path):
     assert first == text_identity(str(folder))
     change_config(folder, also=1)
     assert text_identity(str(folder)) != first
+    before = text_identity(str(folder))
+    copy = shutil.copytree(folder, tmp_path / "copy")  # the same sizes and times
+    assert text_identity(str(copy))[1] == before[1]
+    assert text_identity(str(copy)) != before

@@ -70,19 +70,20 @@ def _refuse_without_safetensors(folder: Path) -> None:
     )
 
 
-def text_identity(name: str) -> list[tuple[str, int, int]]:
+def text_identity(name: str) -> tuple[str, list[tuple[str, int, int]]]:
     """What tells a text encoder from another and from its own earlier self, without reading it.
 
     Returns:
-        of each file of its folder the name, the size in bytes, and the time of its last change in
-        nanoseconds, sorted.
+        where its folder lies, for models of one architecture may come with the same sizes and times; and of
+        each file the name, the size in bytes, and the time of its last change in nanoseconds, sorted.
 
     Raises:
         ModelError: see `text_folder`.
         MissingExtraError: see `text_folder`.
     """
-    files = (path for path in text_folder(name).iterdir() if path.is_file())
-    return sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+    folder = text_folder(name).resolve()
+    files = (path for path in folder.iterdir() if path.is_file())
+    return str(folder), sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
 
 
 def minilm() -> Path:
