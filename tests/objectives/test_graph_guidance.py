@@ -5,6 +5,8 @@ import torch
 
 from objective_inputs import batch, context, drawn, objective
 from sonoprior.core.errors import RecipeError
+from sonoprior.knowledge.sets import set_similarity
+from sonoprior.knowledge.similarity import TermSimilarity
 from sonoprior.objectives.embedding_settings import LanguageGuidanceSettings
 from sonoprior.objectives.graph_guidance import GraphGuidance, best_match_average, to_unit
 from sonoprior.objectives.language_guidance import LanguageGuidance
@@ -26,12 +28,19 @@ def test_best_match_average_is_its_loop():
     found = best_match_average(SETS, SIMILARITY)
     for i, j in torch.cartesian_prod(torch.arange(4), torch.arange(4)).tolist():
         here, there = SETS[i].nonzero().flatten().tolist(), SETS[j].nonzero().flatten().tolist()
-        one = sum(max(SIMILARITY[s, t].item() for t in there) for s in here) / len(here)
-        other = sum(max(SIMILARITY[s, t].item() for s in here) for t in there) / len(there)
-        assert found[i, j].item() == pytest.approx((one + other) / 2)
+        one = [max(SIMILARITY[s, t].item() for t in there) for s in here]
+        other = [max(SIMILARITY[s, t].item() for s in here) for t in there]
+        assert found[i, j].item() == pytest.approx(sum(one + other) / len(one + other))
     assert not found[4].any()
     assert not found[:, 4].any()
     assert not best_match_average(SETS[4:], SIMILARITY).any()
+
+
+def test_images_are_led_to_what_their_agreement_with_terms_is_measured_by():
+    codes = [f"t{number}" for number in range(6)]
+    sets = [[code for code, there in zip(codes, row, strict=True) if there] for row in SETS[:4].tolist()]
+    measured = set_similarity(sets, sets, TermSimilarity(tuple(codes), SIMILARITY.numpy()))
+    assert best_match_average(SETS[:4], SIMILARITY).numpy() == pytest.approx(measured)
 
 
 @pytest.mark.parametrize("same_class", ["clamp", "mask", "keep"])

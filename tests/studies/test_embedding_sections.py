@@ -26,6 +26,7 @@ from sonoprior.studies.embedding_sections import (
     map_section,
 )
 from sonoprior.studies.finished import FinishedRun
+from sonoprior.studies.nearest_cases import by_chance
 from sonoprior.studies.nearest_verdicts import how_wrong, verdict
 from sonoprior.studies.neighbours_gallery import chosen_queries, searched
 
@@ -152,6 +153,18 @@ def test_how_wrong_counts_every_nearest_case(made):
     table, commonest = (block for block in how_wrong_section({"plain": runs}, ["plain"], None)[1:])
     assert table.rows[0][1] == str(sum(counts.values()))
     assert int(commonest.rows[0][-1]) == max(confusions.values())
+
+
+def test_chance_is_that_of_the_cases_that_may_be_found(made):
+    run = made.run()
+    table = run.retrieval()
+    shares = []
+    for _, query in table.iterrows():
+        found = table[table["group"] != query["group"]]["label.view"] == query["label.view"]
+        if found.any():
+            shares.append(found.mean())
+    assert by_chance(run) == pytest.approx(np.mean(shares))
+    assert table["group"].duplicated().any()
 
 
 def test_what_is_found_is_that_of_a_slow_loop_without_the_query_s_own_patient(made):

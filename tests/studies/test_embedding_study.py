@@ -18,6 +18,7 @@ from sonoprior.studies.ensemble import refuse_what_has_no_ensemble
 from sonoprior.studies.finished import FinishedRun
 from sonoprior.studies.layout import PlannedRun
 from sonoprior.studies.measures import available, measure_named
+from sonoprior.studies.nearest_cases import by_chance
 from sonoprior.studies.report import run_report, study_report
 from sonoprior.studies.results import StudyResults
 from sonoprior.studies.tried import what_was_tried
@@ -128,7 +129,8 @@ def test_changed_cases_are_counted_by_their_nearest(study, results):
 def test_a_single_run_has_its_page_and_two_are_compared(study, tmp_path):
     runs = [study / "runs" / name / "fold0-seed0" for name in ("plain", "guided")]
     text = run_report(runs[0], tmp_path / "run.html").with_suffix(".md").read_text()
-    assert "a case drawn by chance would be of the same class in 3" in text
+    chance = 100 * by_chance(FinishedRun.read(runs[0]))
+    assert f"a case drawn by chance would be of the same class in {chance:.0f} %" in text
     rows = {row.measure.name: row for row in compare_runs(*runs)}
     assert rows.keys() == set(metric_names(False, ["finding", "state"]))
     assert rows["recall@1.finding"].difference.value > 0

@@ -5,8 +5,7 @@ their terms are on average, so that two images are near when they point to the s
 class.
 
 Source: thesis on privileged information, section 3.6.2 (future work: a similarity computed on the ontology
-guides the visual one), in the form of eq 3.9; best-match average: Pesquita et al., "Semantic similarity in
-biomedical ontologies", PLoS Computational Biology 2009.
+guides the visual one), in the form of eq 3.9; best-match average: as in `knowledge.sets`.
 """
 
 import torch
@@ -68,8 +67,8 @@ class GraphGuidance(nn.Module):
 def best_match_average(sets: Tensor, similarity: Tensor) -> Tensor:
     """How similar sets of terms are: (B, B).
 
-    Each term looks for its best match in the other set; the mean over both sets' own means is taken. An empty
-    set is at 0 from all.
+    `knowledge.sets.best_match_average` of a whole batch: each term looks for its best match in the other set;
+    the mean is over the terms of both. An empty set is at 0 from all.
 
     Args:
         sets: (B, T), which terms belong to each.
@@ -77,8 +76,8 @@ def best_match_average(sets: Tensor, similarity: Tensor) -> Tensor:
 
     >>> sets = torch.tensor([[True, False], [True, True]])
     >>> best_match_average(sets, torch.eye(2))
-    tensor([[1.0000, 0.7500],
-            [0.7500, 1.0000]])
+    tensor([[1.0000, 0.6667],
+            [0.6667, 1.0000]])
     """
     if not sets.any():
         return similarity.new_zeros(len(sets), len(sets))
@@ -86,9 +85,10 @@ def best_match_average(sets: Tensor, similarity: Tensor) -> Tensor:
     members, among = sets[:, used], similarity[used][:, used]
     best = torch.where(members[:, None, :], among, -torch.inf).amax(2)  # (B, T): of each set, for each term
     best = torch.where(members.any(1, keepdim=True), best, 0)
-    shares = members.to(best) / members.sum(1, keepdim=True).clamp(min=1)
-    towards = shares @ best.T  # (B, B): the mean over the terms of the first of their best in the second
-    return (towards + towards.T) / 2
+    # (B, B): of each term of the first its best match in the second, summed over them.
+    towards = members.to(best) @ best.T
+    counts = members.sum(1)
+    return (towards + towards.T) / (counts[:, None] + counts).clamp(min=1)
 
 
 def to_unit(similarity: Tensor) -> Tensor:

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from math import isnan
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sonoprior.render.blocks import Paragraph
 
@@ -39,6 +41,21 @@ def _right(runs: Sequence[FinishedRun]) -> dict[str, bool]:
 
 
 def by_chance(run: FinishedRun, part: str = "test") -> float:
-    """How often another case, drawn by chance, is of the class of a case; NaN for a single case."""
-    counts, cases = np.bincount(run.measured(part).labels), len(run.measured(part))
-    return float((counts * (counts - 1)).sum() / (cases * (cases - 1))) if cases > 1 else float("nan")
+    """How often a case drawn by chance, of those that may be found for a case, is of its class.
+
+    A mean over the cases for which there is such a one, as every measure is; NaN where there is none.
+    """
+    table = run.retrieval(part)
+    labels, cases = (np.asarray(table[name]) for name in (f"label.{next(iter(run.levels))}", "case"))
+    kept = run.recipe.retrieval.own_group == "kept"
+    groups = cases if kept else np.where(table["group"] == "", cases, table["group"])
+    answers = _alike(labels) - _alike(labels, groups)
+    asked = answers > 0
+    return float((answers / (len(cases) - _alike(groups)))[asked].mean()) if asked.any() else float("nan")
+
+
+def _alike(*keys: NDArray[Any]) -> NDArray[np.int64]:
+    """How many cases share the keys of each, itself included, (n,)."""
+    numbers = np.stack([np.unique(key, return_inverse=True)[1] for key in keys])
+    _, which, counts = np.unique(numbers, axis=1, return_inverse=True, return_counts=True)
+    return counts[which.ravel()]
