@@ -1,55 +1,73 @@
 """How long it takes to evaluate retrieval among many cases, and how much memory.
 
-    python benchmarks/neighbours.py                # 50,000 x 50,000, in minutes and less than 2 GiB
-    python benchmarks/neighbours.py --cases 5000
+    python benchmarks/neighbours.py [--cases 50000] [--out docs/results/neighbours.md]
 
 The embeddings are random, of length 128 around 18 classes in 5 meta-classes, in exams of 20 images that are
-never each other's neighbours. The matrix of similarities alone would take 9.3 GiB.
+never each other's neighbours. Exits with 1 if the process needed more memory than the goal.
 """
 
 import argparse
+import platform
 import resource
-import time
 from collections.abc import Callable
-from typing import TypeVar
+from pathlib import Path
+from time import perf_counter
 
 from sonoprior.core.randomness import generator
 from sonoprior.metrics.neighbours import DISTANCES, Embedded, nearest
 from sonoprior.metrics.retrieval import retrieval
 
 LENGTH, CLASSES, META, EXAM = 128, 18, 5, 20
-
-Result = TypeVar("Result")
-
-
-def timed(text: str, work: Callable[[], Result]) -> Result:
-    """The result of some work; its seconds, and the peak memory of the process so far, printed."""
-    start = time.perf_counter()
-    result = work()
-    seconds = time.perf_counter() - start
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"  {text}: {seconds:.1f} s, peak memory {memory:.2f} GiB", flush=True)
-    return result
+GOAL = 2.0  # GiB
 
 
-def main() -> None:
-    """Measure and print."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--cases", type=int, default=50_000)
-    size = options.parse_args().cases
-    rng = generator(0, "neighbours")
+def row(text: str, work: Callable[[], object]) -> str:
+    """A row of the table: the seconds of some work, and the peak memory of the process so far."""
+    start = perf_counter()
+    work()
+    return f"| {text} | {perf_counter() - start:.0f} | {peak():.2f} |"
+
+
+def peak() -> float:
+    """The highest resident memory of this process so far, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def main() -> int:
+    """Measure, print, and keep the figures if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--cases", type=int, default=50_000)
+    parser.add_argument("--out", type=Path)
+    chosen = parser.parse_args()
+    size, rng = chosen.cases, generator(0, "neighbours")
     views = rng.integers(0, CLASSES, size)
     around = rng.standard_normal((CLASSES, LENGTH))[views]
     exams = rng.permutation(size) // EXAM
     cases = Embedded(around + 3 * rng.standard_normal((size, LENGTH)), exams)
-    print(f"{size:,} x {size:,} cases")
-    for distance in DISTANCES:
-        timed(f"10 nearest, {distance}", lambda distance=distance: nearest(cases, k=10, distance=distance))
     labels = {"view": views, "meta-view": views % META}
-    found = timed("recall, R-precision and MAP@R at two levels", lambda: retrieval(cases, labels))
-    for level, means in found.means().items():
-        print(f"  {level}: " + ", ".join(f"{name} {value:.3f}" for name, value in means.items()))
+    lines = [
+        "# Evaluating retrieval among many cases",
+        "",
+        f"{size:,} cases, each compared with all the others but those of its exam; embeddings of length",
+        f"{LENGTH}, on {platform.machine()}. The matrix of similarities alone would take",
+        f"{4 * size**2 / 2**30:.1f} GiB; libraries and cases took {peak():.2f} before. Goal: at most {GOAL:g}.",
+        "",
+        "| what | seconds | highest memory so far, GiB |",
+        "|---|--:|--:|",
+    ]
+    print("\n".join(lines), flush=True)
+    tasks: dict[str, Callable[[], object]] = {
+        f"the 10 nearest, {name}": lambda name=name: nearest(cases, k=10, distance=name) for name in DISTANCES
+    }
+    tasks["recalls, R-precision and MAP@R at two levels"] = lambda: retrieval(cases, labels)
+    for text, work in tasks.items():
+        lines.append(row(text, work))
+        print(lines[-1], flush=True)
+    if chosen.out is not None:
+        command = "    python benchmarks/neighbours.py --out docs/results/neighbours.md"
+        chosen.out.write_text("\n".join([*lines, "", command]) + "\n", encoding="utf-8")
+    return 0 if peak() < GOAL else 1
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
