@@ -50,7 +50,7 @@ def main() -> int:
         "",
         f"{size:,} cases, each compared with all the others but those of its exam; embeddings of length",
         f"{LENGTH}, on {platform.machine()}. The matrix of similarities alone would take",
-        f"{4 * size**2 / 2**30:.1f} GiB; libraries and cases took {peak():.2f} before. Goal: at most {GOAL:g}.",
+        f"{4 * size**2 / 2**30:.1f} GiB; libraries and cases took {peak():.2f} before. Goal: {GOAL:g}.",
         "",
         "| what | seconds | highest memory so far, GiB |",
         "|---|--:|--:|",
