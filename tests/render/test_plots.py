@@ -123,6 +123,12 @@ def test_a_missing_run_is_an_empty_cell_in_the_numbers():
     assert np.isnan(table["alpha 1"][1])
 
 
+@pytest.mark.parametrize("names", [["plain", "two-heads-10"], ["with-cross-entropy", "with-hierarchical"]])
+def test_names_of_variants_stand_upright_or_slanted_but_not_on_each_other(names):
+    plot = plots.paired({name: [1.0, 2.0] for name in names}, ["fold 0", "fold 1"], "accuracy, %")
+    assert (b"rotate(-50" in plot.svg) == (len(names[0]) > 15)
+
+
 def test_curves_end_where_runs_end():
     rows = np.array([[1.0, 2.0, 3.0], [3.0, np.nan, np.nan]])
     table = pd.read_csv(io.StringIO(plots.curves({"loss": {"plain": rows}}, SHADE).csv))

@@ -147,6 +147,7 @@ def _mark_places(axes: Axes, places: Sequence[float]) -> None:
 
 
 _PAIRED_WITH_ROOM = 8
+_LETTERS_WITH_ROOM = 15
 
 
 @styled
@@ -159,7 +160,7 @@ def paired(values: Mapping[str, ArrayLike], runs: Sequence[str], label: str) -> 
         label: of the axis.
     """
     table = pd.DataFrame({name: np.asarray(of, dtype=float) for name, of in values.items()}, index=list(runs))
-    few = len(values) <= _PAIRED_WITH_ROOM
+    few = len(values) <= _PAIRED_WITH_ROOM and max(map(len, values)) <= _LETTERS_WITH_ROOM
     figure, axes = one_panel(1.6 + (1.15 if few else 0.42) * len(values), 3.4 if few else 4.0)
     places = np.arange(len(values))
     axes.plot(places, table.to_numpy().T, color=FAINT, linewidth=1, zorder=1)
