@@ -73,6 +73,35 @@ def test_closed_form_is_autograd(method, target):
     torch.testing.assert_close(*maps)
 
 
+class Windowed(nn.Module):
+    """A network whose tail convolves windows of the maps: four for each image, along the first axis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(4)
+        self.stem, self.tail = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.stem(images)
+        count, channels, height, width = features.shape
+        cut = features.view(count, channels, 2, height // 2, 2, width // 2).permute(0, 2, 4, 1, 3, 5)
+        windows = self.tail(cut.reshape(4 * count, channels, height // 2, width // 2)).relu()
+        return self.head(windows.view(count, 4, channels, -1).square().mean((1, 3)))
+
+
+@pytest.mark.parametrize("net", [Windowed, pooled_net])
+def test_images_attributed_by_themselves_have_the_maps_that_they_have_among_all(net):
+    model, rows = net().eval(), torch.tensor([2, 0])
+    tap = Tap("stem" if isinstance(model, Windowed) else "1")
+    maps = []
+    for wanted in (None, rows):
+        logits, guided = guided_pass(model, tap, IMAGES)
+        maps.append(guided.attribute(logits, method="grad", rows=wanted))
+    assert maps[1].abs().amax() > 0
+    torch.testing.assert_close(maps[0][rows], maps[1])
+
+
 def test_closed_form_trains_the_same_weights():
     gradients = []
     for closed in ("7", None):

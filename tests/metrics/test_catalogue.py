@@ -3,6 +3,7 @@ import pytest
 
 from sonoprior.core.errors import SonopriorError
 from sonoprior.metrics import SCALARS, metric_named, metric_names, monitor_names
+from sonoprior.metrics.bootstrap import Pair, Sample, resampled, resampled_difference
 from sonoprior.metrics.catalogue import ASSIGNED, DECISIONS, OF_CLASSES, OF_EMBEDDINGS, class_of
 
 
@@ -84,3 +85,21 @@ def test_a_case_of_weight_two_counts_as_two(name):
     assert metric.statistic.weighted(weights, *arrays)[0] == pytest.approx(
         metric.statistic(*(array[twice] for array in arrays))
     )
+
+
+@pytest.mark.parametrize("name", ["ece", "nmi.view", *ASSIGNED])
+def test_a_measure_that_rises_with_repeats_is_drawn_around_itself_and_so_are_its_differences(name):
+    rng, size = np.random.default_rng(3), 150
+    labels = rng.integers(0, 6, size)
+    chances = rng.dirichlet(np.ones(6), size)
+    one, other = (
+        (chances, np.eye(6)[labels] * 0.5 + chances / 2)
+        if name == "ece"
+        else (rng.integers(0, 6, size), np.where(rng.random(size) < 0.7, labels, rng.integers(0, 6, size)))
+    )
+    statistic, groups = metric_named(name).statistic, np.arange(size).astype(str)
+    alone = resampled(statistic, [Sample(groups, (labels, one))], 400)
+    assert alone.drawn.mean() == pytest.approx(alone.value)
+    apart = resampled_difference(statistic, [Pair(groups, (labels,), other, one)], 400)
+    assert apart.value == pytest.approx(statistic(labels, other) - statistic(labels, one))
+    assert apart.drawn.mean() == pytest.approx(apart.value)

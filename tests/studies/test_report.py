@@ -13,7 +13,8 @@ import pytest
 from made_study import FULL, SMALL, FakePredictor, Made, write_cases, write_study, write_tried
 from sonoprior.cases import CaseSet
 from sonoprior.core.errors import DataError
-from sonoprior.studies import StudyResults, run_report, study_report
+from sonoprior.render.blocks import Paragraph, Table
+from sonoprior.studies import StudyResults, run_report, sections, study_report
 from sonoprior.studies.measures import measure_named
 from sonoprior.studies.sections import what_was_compared
 
@@ -241,6 +242,24 @@ def test_a_study_of_the_baseline_without_outlines_has_a_report(small, tmp_path):
     text = Words(study_report(StudyResults.read(study), small.case_set, load=small.load).read_text()).text
     assert "Nothing can be compared yet" in text
     assert "Not measured: no test case has an outline" in text
+
+
+def test_variants_of_other_outlines_stand_in_tables_of_their_own(small, tmp_path):
+    study = shutil.copytree(small.study, tmp_path / "study")
+    for path in study.glob("runs/alpha-10/*/run.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"priors": ["each", "of", "them"]}))
+    results = StudyResults.read(study)
+    runs = {name: results.runs[name] for name in ("plain", "alpha-10")}
+    blocks = sections.localisation(runs, runs["plain"][0])
+    first, second = (block for block in blocks if isinstance(block, Table))
+    assert (first.header[3:-1], second.header[3:-1]) == (["plain"], ["alpha-10"])
+    assert "Against each, of, them:" in [block.text for block in blocks if isinstance(block, Paragraph)]
+    (alike,) = (
+        block
+        for block in sections.localisation({"plain": runs["plain"]}, runs["plain"][0])
+        if isinstance(block, Table)
+    )
+    assert alike.rows == first.rows
 
 
 ODD = {

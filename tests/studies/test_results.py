@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -131,7 +132,10 @@ def test_the_answer_says_the_difference_and_where_zero_lies(results):
     assert found.tone == "warning"
     assert "But the corrected t-test over 3 folds, which asks about other training sets" in found.text
     assert "the luck of training, of which 2 seeds a fold shows little" in found.text
-    assert "best on the validation cases" in choice(results)
+    assert "best on the validation cases; over all folds these are the test cases too" in choice(results)
+    split = results.recipe.split.model_copy(update={"protocol": "single_split"})
+    once = replace(results, recipe=results.recipe.model_copy(update={"split": split}))
+    assert "best on the validation cases; the test cases had no part in that choice" in choice(once)
     shown = lines(results)
     assert shown[0].startswith("plain     balanced accuracy ")
     assert "95 % interval +" in shown[2]
@@ -184,6 +188,19 @@ def test_one_run_has_no_standard_deviation(small, tmp_path):
     assert "±" not in lines(results)[0]
     assert "(1 run)" in lines(results)[0]
     assert results.summary()["variants"]["plain"]["std"] is None
+
+
+def test_where_two_looked_is_not_compared_if_it_is_measured_against_other_outlines(copied):
+    inside = measure_named("inside")
+    before = StudyResults.read(copied)
+    assert before.outcome("alpha-10", inside).difference is not None
+    for path in copied.glob("runs/alpha-10/*/run.json"):
+        said = json.loads(path.read_text())
+        path.write_text(json.dumps(said | {"priors": ["each", "of", "them"]}))
+    after = StudyResults.read(copied)
+    assert after.outcome("alpha-10", inside).difference is None
+    assert after.outcome("alpha-10").difference is not None
+    assert after.outcome("alpha-10", inside).interval == before.outcome("alpha-10", inside).interval
 
 
 def test_without_outlines_there_is_no_localisation(copied):

@@ -120,6 +120,7 @@ def test_known_keys_hold_the_settings_of_each_objective(tiny_recipe):
         ("study.variants.guided.split.folds=3", "the variant 'guided' may set data, model, objectives"),
         ("study.variants.guided.split={folds: 3}", "split.label_fraction, but got 'split'; the rest must be"),
         ("study.variants.guided.study.seeds=3", "but got 'study.seeds'"),
+        ("study.variants.guided.data.level=tone", "but got 'data.level'; the rest must be the same"),
         ("study.variants.guided.retrieval.own_group=kept", "but got 'retrieval.own_group'; the rest must be"),
         ("study.against={guided: plan}", "a variant of against must be one of plain, guided, but got 'plan'"),
         ("study.against={guided: guided}", "against must name two variants, but got 'guided' with itself"),

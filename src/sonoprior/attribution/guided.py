@@ -97,7 +97,7 @@ class GuidedPass:
         # With mixed statistics an image's gradient runs through all the others: no row can be left out.
         if rows is not None and self._batch_norm != "mixed" and len(rows) < len(logits):
             weights = torch.zeros_like(weights).index_copy(0, rows, weights[rows])
-            self._state.rows = rows
+            self._state.rows, self._state.images = rows, len(logits)
         self._state.attributing = True
         try:
             gradient = _differentiate(logits, self.features, weights)

@@ -32,16 +32,21 @@ class Pass:
     Attributes:
         attributing: true while the attribution is taken, false in the ordinary backward pass.
         rows: the images (n,) whose attribution is wanted; None for all.
+        images: how many there are in the batch, where rows are given.
         detached: whether batch statistics are constants for the attribution.
     """
 
     attributing: bool = False
     rows: Tensor | None = None
+    images: int = 0
     detached: bool = True
 
     def on_rows(self, gradient: Tensor, derive: Callable[[Tensor], Tensor]) -> Tensor:
-        """Apply a linear map to the wanted rows of a gradient; the other rows are zero."""
-        if self.rows is None:
+        """Apply a linear map to the wanted rows of a gradient; the other rows are zero.
+
+        Where the rows are not images, as those of windows that an image is cut into, all of them are wanted.
+        """
+        if self.rows is None or len(gradient) != self.images:
             return derive(gradient)
         derived = derive(gradient[self.rows])
         return derived.new_zeros(len(gradient), *derived.shape[1:]).index_copy(0, self.rows, derived)

@@ -132,6 +132,8 @@ class _Difference:
 
     def __init__(self, statistic: Statistic) -> None:
         self.statistic = statistic
+        # The two do not rise alike: the worse one rises more.
+        self.rises_with_repeats = rises(statistic)
 
     def __call__(self, *arrays: Array) -> float:
         *shared, treated, baseline = arrays
@@ -304,12 +306,12 @@ def resampled_together(
     found: list[Resampled] = []
     for runs, *drawn in zip(placed, *parts, strict=True):
         value, whole = float(_mean([statistic(*arrays) for _, arrays in runs])), np.concatenate(drawn)
-        moved = _around(value, whole) if _rises(statistic) else whole
+        moved = _around(value, whole) if rises(statistic) else whole
         found.append(Resampled(value, moved, len(names)))
     return found
 
 
-def _rises(statistic: Statistic) -> bool:
+def rises(statistic: Statistic) -> bool:
     """Whether a statistic says of itself that it rises where cases repeat, as every resample has them."""
     return bool(getattr(statistic, "rises_with_repeats", False))
 

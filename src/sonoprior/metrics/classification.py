@@ -30,12 +30,15 @@ class Scalar:
         weighted: (weights (B, n), labels, probabilities) to (B,) numbers, where a case of weight w
             counts as w equal cases.
         higher_is_better: True for accuracy, False for an error.
+        rises_with_repeats: whether cases that repeat, as in every resample, raise it; see
+            `clustering.MutualInformation`.
     """
 
     title: str
     value: Callable[[Labels, Floats], float]
     weighted: Callable[[Floats, Labels, Floats], Floats]
     higher_is_better: bool = True
+    rises_with_repeats: bool = False
 
     def __call__(self, labels: ArrayLike, probabilities: ArrayLike) -> float:
         """The number for labels (n,) and probabilities (n, K); see `checked` for what is refused."""
@@ -73,7 +76,7 @@ SCALARS: dict[str, Scalar] = {
     "accuracy": Scalar("accuracy", accuracy, weighted.accuracy),
     "macro_f1": Scalar("macro F1", macro_f1, weighted.macro_f1),
     "auroc": Scalar("AUROC", auroc, weighted.auroc),
-    "ece": Scalar("calibration error", ece, weighted.ece, higher_is_better=False),
+    "ece": Scalar("calibration error", ece, weighted.ece, higher_is_better=False, rises_with_repeats=True),
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .bootstrap import Weighted
+from .bootstrap import Weighted, rises
 
 Floats = NDArray[np.float64]
 
@@ -19,6 +19,7 @@ class Contrast:
 
     def __init__(self, statistic: Weighted) -> None:
         self.statistic = statistic
+        self.rises_with_repeats = rises(statistic)
 
     def __call__(self, kept: Any, *arrays: Any) -> float:
         """The loss of cases (n, ...), of which `kept`, (n,) bool, are of the first kind."""

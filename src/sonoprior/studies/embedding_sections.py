@@ -61,7 +61,7 @@ def _about_how_wrong(run: FinishedRun) -> str:
         if of.up
         else ""
     )
-    return f"The nearest case of every test case, over all runs of a variant.{cousins}"
+    return f"The nearest case of every test case whose class has others, over all runs of a variant.{cousins}"
 
 
 def _wrong_table(found: Mapping[str, HowWrong], run: FinishedRun) -> Table:

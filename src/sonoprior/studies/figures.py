@@ -192,9 +192,17 @@ def outlined_classes(runs: Runs, classes: Sequence[str]) -> list[str]:
 
 
 def localisation_plot(
-    runs: Runs, classes: Sequence[str], colours: Mapping[str, str], measure: Measure
+    runs: Runs, classes: Sequence[str], colours: Mapping[str, str], measure: Measure, number: int = 1
 ) -> list[Block]:
-    """A localisation measure by class and variant, beside what looking everywhere alike would give."""
+    """A localisation measure by class and variant, beside what looking everywhere alike would give.
+
+    Args:
+        runs: of variants that are measured against the same outlines.
+        classes: those that have outlines.
+        colours: of the variants.
+        measure: which one.
+        number: of the plot on its page.
+    """
     values = {name: 100 * localisation_by_class(of, measure.name, classes) for name, of in runs.items()}
     everywhere = 100 * localisation_by_class(next(iter(runs.values())), "area", classes)
     caption = (
@@ -202,4 +210,4 @@ def localisation_plot(
         " image, which looking everywhere alike would give."
     )
     plot = plots.by_class(values, classes, colours, "inside the outline, %", everywhere)
-    return shown(plot, "localisation", caption)
+    return shown(plot, "localisation" if number == 1 else f"localisation-{number}", caption)

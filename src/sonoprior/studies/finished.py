@@ -290,6 +290,13 @@ class FinishedRun:
         return _part(self._retrieval, part)
 
     @property
+    def looked_by(self) -> tuple[object, ...]:
+        """What its looking was measured by: the outlines, the layer, and how attribution is taken there."""
+        guidance = self.recipe.guidance
+        taken = guidance.settings.model_dump(include={"method", "target", "allocation"}) if guidance else {}
+        return (*self.priors, self.recipe.model.tap, *sorted(taken.items()))
+
+    @property
     def found(self) -> list[str]:
         """The metrics of its embedding.
 

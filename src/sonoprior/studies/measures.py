@@ -45,8 +45,14 @@ class Measure(Metric):
         return taken(self, run, part).sample
 
     def pair(self, treated: FinishedRun, baseline: FinishedRun, part: str = "test") -> Pair:
-        """The cases that both runs were tested on, in one order."""
+        """The cases that both runs were tested on, in one order.
+
+        None where it is asked whether they looked inside, and that is measured of each by another map or
+        against other outlines.
+        """
         first, second = together(taken(self, treated, part), taken(self, baseline, part))
+        if self.localises and treated.looked_by != baseline.looked_by:
+            first, second = first.at([]), second.at([])
         return Pair(first.groups, first.shared, first.given, second.given)
 
 

@@ -1,5 +1,6 @@
 """What of a run's cases enters a metric, whatever it is computed from, and of two runs the same cases."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,8 +39,9 @@ class Taken:
         """For the bootstrap."""
         return Sample(self.groups, (*self.shared, self.given))
 
-    def at(self, positions: Array) -> "Taken":
+    def at(self, positions: Array | Sequence[int]) -> "Taken":
         """Those of some cases, in that order."""
+        positions = np.asarray(positions, np.int64)
         shared = tuple(array[positions] for array in self.shared)
         return replace(
             self,

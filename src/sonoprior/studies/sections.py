@@ -162,14 +162,24 @@ def localisation(runs: Runs, some: FinishedRun) -> Blocks:
         return []
     if not measures:
         return [Paragraph("Not measured: no test case has an outline that is drawn and not empty.")]
-    classes = figures.outlined_classes(runs, some.classes)
     shade = colours(list(runs), some.recipe.study.baseline)
-    text = Paragraph(
+    alike: dict[tuple[str, ...], dict[str, Sequence[FinishedRun]]] = {}
+    for name, of_variant in runs.items():
+        alike.setdefault(tuple(of_variant[0].priors), {})[name] = of_variant
+    text = (
         "Measured on the test cases whose outline is drawn and not empty. A map that is equal everywhere"
         " would have the share of the last column inside, and no correlation."
     )
-    plot = figures.localisation_plot(runs, classes, shade, measures[0])
-    return [text, *plot, tables.localisation_table(runs, classes)]
+    if len(alike) > 1:
+        text += " Variants whose outlines are put together otherwise are not comparable; they stand apart."
+    blocks: list[Block] = [Paragraph(text)]
+    for number, (priors, of) in enumerate(alike.items(), 1):
+        classes = figures.outlined_classes(of, some.classes)
+        if len(alike) > 1:
+            blocks.append(Paragraph(f"Against {listed(priors)}:"))
+        blocks += figures.localisation_plot(of, classes, shade, measures[0], number)
+        blocks.append(tables.localisation_table(of, classes))
+    return blocks
 
 
 def pictures(runs: Mapping[str, FinishedRun], case_set: CaseSet | None, load: Load | None) -> Blocks:

@@ -9,7 +9,8 @@ _RUNS = (
 _PATIENTS = (
     f"Other patients: percentile bootstrap over whole patients or duplicate groups ({SAMPLES:,} draws for"
     " differences in the endpoint, 1,000 for all else), the same draw for both; it speaks of these trained"
-    " networks."
+    " networks. Cases that repeat in a draw raise the calibration error, and how well clusters agree with"
+    " classes, by themselves; these draws are moved so that their mean is the number itself."
 )
 _TRAINING_SETS = (
     "Other training sets: the corrected resampled t-test of Nadeau and Bengio (2003). Seeds on one fold"
@@ -29,8 +30,7 @@ _SEVERAL = (
 _RETRIEVAL = (
     "Retrieval: a case that could find no other of its class counts in no measure at that level. The"
     " bootstrap draws queries anew; what they search stays. NMI is that of the classes and as many clusters"
-    " of k-means; since cases that repeat raise it, its resamples are moved so that their mean is the number"
-    " itself."
+    " of k-means."
 )
 
 

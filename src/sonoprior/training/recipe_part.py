@@ -10,6 +10,8 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 _NOT_FOR_A_RUN = {"format", "name", "about", "split", "retrieval", "study", "tune", "quick", "published"}
+# Runs of other labels cannot be compared either.
+_NOT_OF_DATA = {"data.level", "data.several"}
 
 
 class RecipePart(BaseModel):
@@ -29,7 +31,8 @@ def settings_of_a_run(what: str, keys: Iterable[str], also: frozenset[str] = fro
     Raises:
         ValueError: naming the first such key.
     """
-    wrong = [key for key in keys if key.partition(".")[0] in _NOT_FOR_A_RUN and key not in also]
+    refused = _NOT_FOR_A_RUN | _NOT_OF_DATA
+    wrong = [key for key in keys if {key, key.partition(".")[0]} & refused and key not in also]
     if wrong:
         besides = f", and {', '.join(sorted(also))}" if also else ""
         raise ValueError(
