@@ -57,7 +57,7 @@ SEVERAL = {
         "threads": 1,
         "monitor": "weighted_f1",
     },
-    "split": {"protocol": "given"},
+    "split": {"protocol": "given", "keep_duplicates_together": False},
     "study": {"primary": "weighted_f1", "seeds": 1},
 }
 
