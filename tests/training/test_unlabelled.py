@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from made_study import write_cases
-from sonoprior.cases import CaseSet
+from sonoprior.cases import CaseSet, CaseSetWriter, DatasetInfo
 from sonoprior.cases.loading.cache import Cache
 from sonoprior.cases.loading.policies import STRONG, UNCHANGED, WEAK
 from sonoprior.core.errors import DataError, RecipeError
@@ -152,6 +152,21 @@ def test_a_set_of_its_own_that_shares_a_patient_with_the_test_part_is_refused_by
     with pytest.raises(DataError, match=rf"must hold no patient of the parts that are measured.*{tested[0]}"):
         check_streams(reading(tested, "tested"), case_set, parts)
     check_streams(reading(learnt, "learnt"), case_set, parts)
+
+
+def test_a_set_of_its_own_needs_none_of_the_run_s_levels_nor_their_mirror_images(case_set, cache, tmp_path):
+    info = DatasetInfo(name="other", levels={"side": ["left"]}, mirror=[])
+    with CaseSetWriter(tmp_path / "other", info) as writer:
+        for number in range(12):
+            image = np.random.default_rng(number).integers(0, 255, (40, 40)).astype(np.uint8)
+            writer.add(f"o{number}", image, patient=f"else{number}")
+    stream = {"cases": str(tmp_path / "other"), "batch_size": 4, "augment": {"weak": {"mirror": 1}}}
+    recipe = recipe_with(streams={"unlabelled": stream})
+    training, _ = assemble(recipe, cache, parts_of(recipe, case_set), 0, CPU, texts=tmp_path)
+    batch = next(iter(training.streams["unlabelled"].epoch(0)))["weak"]
+    assert batch["mirrored"].all()
+    assert (batch["label.finding"] == -1).all()
+    assert (batch["label.truth"] == -1).all()
 
 
 def test_a_stream_of_fewer_cases_than_a_batch_gives_all_of_them_and_one_case_is_refused(case_set, cache):

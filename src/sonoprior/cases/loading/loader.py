@@ -182,19 +182,23 @@ class Loader:
 
 
 def _mirrored(case_set: CaseSet, info: DatasetInfo, labels: Mapping[str, Positions]) -> dict[str, list[int]]:
-    """By level the class of the mirrored image of each class; the first level is the one that is learnt."""
-    own = {
-        level: label_partners(info, level, case_set.shown(level)) for level in labels if level in info.levels
-    }
-    if len(own) == len(labels):
-        return own
-    learnt = next(iter(labels))
-    further = {
-        level: own[learnt] if level == TRUTH else partners_above(level, labels[learnt], of, own[learnt])
-        for level, of in labels.items()
-        if level not in own
-    }
-    return {level: (own | further)[level] for level in labels}
+    """By level the class of the mirrored image of each class; the first level is the one that is learnt.
+
+    A level of which no label is known, as all of a set that brings none, asks nothing of the set.
+    """
+    learnt = next(iter(labels), "")
+
+    def partners(level: str) -> list[int]:
+        return label_partners(info, level, case_set.shown(level))
+
+    def mirrored(level: str, of: Positions) -> list[int]:
+        if not (of >= 0).any():
+            return []
+        if level in info.levels or level == TRUTH:
+            return partners(learnt if level == TRUTH else level)
+        return partners_above(level, labels[learnt], of, partners(learnt))
+
+    return {level: mirrored(level, of) for level, of in labels.items()}
 
 
 def _own_labels(case_set: CaseSet, levels: Sequence[str]) -> dict[str, Positions]:
