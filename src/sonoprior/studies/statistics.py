@@ -9,8 +9,8 @@ _RUNS = (
 _PATIENTS = (
     f"Other patients: percentile bootstrap over whole patients or duplicate groups ({SAMPLES:,} draws for"
     " differences in the endpoint, 1,000 for all else), the same draw for both; it speaks of these trained"
-    " networks. Cases that repeat in a draw raise the calibration error, and how well clusters agree with"
-    " classes, by themselves; these draws are moved so that their mean is the number itself."
+    " networks. Some measures rise by themselves where cases repeat in a draw, such as how well clusters"
+    " agree with classes; their draws are moved so that their mean is the number itself."
 )
 _TRAINING_SETS = (
     "Other training sets: the corrected resampled t-test of Nadeau and Bengio (2003). Seeds on one fold"
