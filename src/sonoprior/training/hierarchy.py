@@ -41,8 +41,9 @@ class Hierarchy:
     train: Integers | None = None
 
     def compared_by(self, similarity: SimilaritySettings) -> "Hierarchy":
-        """The same hierarchy with another similarity of its terms."""
-        return replace(self, settings=self.settings.model_copy(update=dict(similarity)))
+        """The same hierarchy by this similarity of its terms; itself, as computed, if it has that one."""
+        settings = self.settings.model_copy(update=dict(similarity))
+        return self if settings == self.settings else replace(self, settings=settings)
 
     @property
     def leaf(self) -> str:
