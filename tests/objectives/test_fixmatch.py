@@ -72,11 +72,9 @@ def two_heads(**given):
 def test_the_defaults_are_those_of_the_authors():
     for settings in (FixMatchSettings(), OneHeadFixMatchSettings(), TwoHeadFixMatchSettings()):
         assert settings.threshold == 0.95
-    assert (FixMatchSettings().alignment, FixMatchSettings().debiasing, FixMatchSettings().flexible) == (
-        None,
-        None,
-        None,
-    )
+    settings = FixMatchSettings()
+    choices = (settings.alignment, settings.debiasing, settings.flexible, settings.inliers)
+    assert choices == (None, None, None, None)
 
 
 def test_single_label_is_its_slow_loop():
@@ -307,6 +305,9 @@ def test_bad_input_is_refused():
         ({"tau": 0.9}, "Extra inputs"),
         ({"alignment": {}, "debiasing": {}}, "correct for the same mean; choose one"),
         ({"debiasing": {"decay": 1}}, "less than 1"),
+        ({"flexible": {}, "inliers": {"energy": -5}}, "say which images are used; choose one"),
+        ({"inliers": {}}, "energy\n  Field required"),
+        ({"inliers": {"energy": float("nan")}}, "finite number"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(given, message):

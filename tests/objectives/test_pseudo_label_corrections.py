@@ -1,5 +1,6 @@
 """Alignment, debiasing and flexible thresholds over several batches, against slow loops and counters."""
 
+import math
 import threading
 from collections import Counter
 
@@ -25,6 +26,8 @@ EVERY = [
     {"flexible": {}},
     {"flexible": {"warm_up": False}},
     {"flexible": {}, "alignment": {"decay": DECAY}},
+    {"inliers": {"energy": -2.5}},
+    {"inliers": {"energy": -2.5, "temperature": 2.0}, "debiasing": {"decay": DECAY}},
 ]
 every = pytest.mark.parametrize("given", EVERY, ids=str)
 
@@ -58,6 +61,13 @@ class Slow:
         status = [counts[c] / most for c in range(3)]
         return [self.threshold * each / (2 - each) for each in status]
 
+    def is_used(self, logits, highest, threshold):
+        if "inliers" not in self.given:
+            return highest >= threshold
+        temperature = self.given["inliers"].get("temperature", 1.0)
+        total = sum(math.exp(each / temperature) for each in logits.tolist())
+        return -temperature * math.log(total) <= self.given["inliers"]["energy"]
+
     def __call__(self, weak, strong, images):
         p = weak.softmax(1)
         self.mean = [DECAY * self.mean[c] + (1 - DECAY) * float(p[:, c].mean()) for c in range(3)]
@@ -73,7 +83,7 @@ class Slow:
         total, used, thresholds = 0.0, 0, self.thresholds()
         for i, row in enumerate(p):
             c = int(row.argmax())
-            if row[c] >= thresholds[c]:
+            if self.is_used(weak[i], float(row[c]), thresholds[c]):
                 used += 1
                 total -= float(strong[i].log_softmax(0)[c])
             if row[c] >= self.threshold:
@@ -110,7 +120,7 @@ def test_the_state_comes_back_and_evaluation_leaves_it(given):
         weak, strong, images = batch(seed)
         loss(weak, strong, images=images)
     state = {name: value.clone() for name, value in loss.state_dict().items()}
-    assert len(state) == len(given)
+    assert len(state) == len(given.keys() - {"inliers"})
     loss.eval()
     loss(*batch(7)[:2], images=batch(7)[2])
     torch.testing.assert_close(dict(loss.state_dict()), state)
@@ -134,6 +144,18 @@ def test_what_is_not_a_number_enters_no_buffer(given):
     torch.testing.assert_close(term.total, wanted.total)
     torch.testing.assert_close(dict(loss.state_dict()), dict(without.state_dict()))
     fixmatch(given)(weak[:0], strong[:0], images=images[:0])
+
+
+def test_an_image_of_no_class_is_not_learnt_however_sure_its_label_is():
+    """A softmax is sure of the least unlikely class, too, where all are unlikely."""
+    weak = torch.tensor([[9.0, 0.0, 0.0], [-20.0, -20.0, -9.0]])
+    strong = torch.zeros(2, 3)
+    sure = FixMatch(FixMatchSettings(threshold=0.95), 3)(weak, strong)
+    inliers = FixMatch(FixMatchSettings(inliers={"energy": -8}), 3)(weak, strong)
+    assert sure.monitors["pseudo_label_rate"] == (2.0, 2.0)
+    assert inliers.monitors["pseudo_label_rate"] == (1.0, 2.0)
+    infinite = torch.tensor([[torch.inf, 0.0, 0.0]])
+    assert FixMatch(FixMatchSettings(inliers={"energy": 0}), 3)(infinite, strong[:1]).total == 0
 
 
 def test_aligned_predictions_have_the_labelled_shares():

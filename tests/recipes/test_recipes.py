@@ -53,7 +53,9 @@ GUIDED = [name for name in NAMES if load_recipe(name).guidance is not None]
 ENDPOINTS = {
     "abdomen-clustering": "weighted_f1",
     "abdomen-labels": "weighted_f1",
+    "abdomen-pseudo-labels": "weighted_f1",
     "busi-pga": "balanced_accuracy",
+    "fetal-pretraining": "macro_f1",
     "fetal-simclr": "macro_f1",
     "fetal-simclr-brain": "macro_f1",
     "labels-saved": "balanced_accuracy",
@@ -183,7 +185,8 @@ def test_published_numbers_say_where_they_come_from(name):
             assert row.get("variant", recipe.study.baseline) in recipe.study.variants
             assert row["value"] is None or isinstance(row["value"], int | float)
     own = {"phantom-confounder", "phantom-disorder", "phantom-hierarchy", "phantom-pga-olg"}
-    own |= {"fetal-simclr", "fetal-simclr-brain", "labels-saved"}
+    own |= {"fetal-pretraining", "fetal-simclr", "fetal-simclr-brain", "labels-saved"}
+    own |= {"abdomen-pseudo-labels"}
     assert recipe.published or name in own
 
 

@@ -305,6 +305,29 @@ def test_the_control_reads_the_labelled_cases_alone(case_set, cache):
         recipe_with(streams={"unlabelled": {"cases": "elsewhere", "read": "labelled"}})
 
 
+def test_a_stream_reads_only_the_cases_that_a_column_names(case_set, cache):
+    patients = sorted(set(case_set.column("patient")))[::2]
+    recipe = recipe_with(streams={"unlabelled": {"batch_size": 4}})
+    fewer = with_settings(recipe, {"streams.unlabelled.only": {"patient": patients}}, "fewer")
+    parts = parts_of(recipe, case_set)
+    every, some = (
+        stream_cases(each, cache, parts, task_of(each, case_set, parts), None)["unlabelled"].positions
+        for each in (recipe, fewer)
+    )
+    wanted = [i for i in every if case_set.column("patient")[i] in patients]
+    assert 0 < len(wanted) < len(every)
+    assert some.tolist() == wanted
+    for only, message in (
+        ({"patient": ["nobody"]}, r"streams.unlabelled.only: patient of .*set must be one of .*'nobody'"),
+        ({"extra.scope": ["in"]}, r"extra.scope of .*set must be one of nothing, but got 'in'"),
+        ({"scoop": ["in"]}, "a column must be one of"),
+    ):
+        with pytest.raises(DataError, match=message):
+            check_streams(with_settings(recipe, {"streams.unlabelled.only": only}, "x"), case_set, parts)
+    with pytest.raises(RecipeError, match="at least 1 item"):
+        with_settings(recipe, {"streams.unlabelled.only": {"patient": []}}, "x")
+
+
 def test_a_run_of_two_streams_that_was_stopped_ends_as_one_that_was_not(case_set, tmp_path):
     kept = {"type": "fixmatch", "threshold": 0.4, "flexible": {}, "debiasing": {}}
     recipe = recipe_with(objectives={"pseudo-labels": kept}, training={"epochs": 3})

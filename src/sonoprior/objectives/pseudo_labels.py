@@ -9,6 +9,7 @@ from sonoprior.core.errors import RecipeError
 
 from .base import Monitors
 from .flexible_thresholds import FlexibleThresholds
+from .inliers import are_inliers
 from .prediction_balance import Debiasing, DistributionAlignment
 from .semi_supervised_settings import FixMatchSettings
 
@@ -50,7 +51,7 @@ def _share(holds: Tensor) -> tuple[float, float]:
 
 
 class PseudoLabeller(nn.Module):
-    """The class of the largest probability, used where this reaches the threshold.
+    """The class of the largest probability, used where this reaches the threshold or the image is an inlier.
 
     Args:
         settings: see `FixMatchSettings`.
@@ -73,6 +74,7 @@ class PseudoLabeller(nn.Module):
         if classes < 2:
             raise RecipeError(f"pseudo-labels need at least 2 classes to tell apart, but got {classes}.")
         self.threshold = settings.threshold
+        self.inliers = settings.inliers
         self.classes = classes
         self.alignment = None
         if settings.alignment is not None:
@@ -92,15 +94,17 @@ class PseudoLabeller(nn.Module):
             weak: (B, K), logits of the weak views.
             images: (B,), the number of each image among the unlabelled ones, for flexible thresholds.
         """
-        logits = in_single_precision(weak)
+        logits = plain = in_single_precision(weak)
         if self.debiasing is not None:
-            logits = self.debiasing(logits)
+            logits = self.debiasing(plain)
         probabilities = logits.softmax(1)
         if self.alignment is not None:
             probabilities = self.alignment(probabilities)
         highest, labels = probabilities.max(1)
         if self.flexible is not None:
             return PseudoLabels(labels, self.flexible(highest, labels, images))
+        if self.inliers is not None:
+            return PseudoLabels(labels, are_inliers(plain, self.inliers))
         return PseudoLabels(labels, highest >= self.threshold)
 
     def for_the_loss(self, strong: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from .metric_loss_settings import NotNegative
+from .metric_loss_settings import NotNegative, Positive
 from .unlabelled_settings import UnlabelledSettings
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -54,6 +54,19 @@ class FlexibleThresholdSettings(_Settings):
     warm_up: bool = True
 
 
+class InlierSettings(_Settings):
+    """InPL: an image is learnt from where it is like the labelled ones, however sure its label is.
+
+    Attributes:
+        energy: what the energy of the weak view's logits may be at most. Its scale is that of the logits,
+            so there is no usual value; -log K is that of K logits of 0.
+        temperature: T of the energy.
+    """
+
+    energy: Annotated[float, Field(allow_inf_nan=False)]
+    temperature: Positive = 1.0
+
+
 class FixMatchSettings(UnlabelledSettings):
     """FixMatch with one label an image; the weight of the objective is lambda of eq 13.
 
@@ -63,17 +76,25 @@ class FixMatchSettings(UnlabelledSettings):
         debiasing: against imbalance, if any; in place of alignment, not beside it, since both divide by what
             the network predicts on average.
         flexible: thresholds of classes, if any.
+        inliers: a bound on the energy, if any; in place of the threshold, so not beside flexible ones.
     """
 
     threshold: Share = 0.95
     alignment: AlignmentSettings | None = None
     debiasing: DebiasingSettings | None = None
     flexible: FlexibleThresholdSettings | None = None
+    inliers: InlierSettings | None = None
 
     @model_validator(mode="after")
     def _one_correction(self) -> Self:
         if self.alignment is not None and self.debiasing is not None:
             raise ValueError("alignment and debiasing correct for the same mean; choose one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if self.flexible is not None and self.inliers is not None:
+            raise ValueError("flexible and inliers both say which images are used; choose one of them")
         return self
 
 

@@ -28,6 +28,8 @@ class StreamSettings(RecipePart):
         frames_per_exam: of each exam in a batch, for "exams".
         read: "all" of these cases, or only the "labelled" ones: a control, which tells what an objective
             gains by its views from what it gains by unlabelled cases.
+        only: column of the case set to the values whose cases are read, all where none is named: to see what
+            cases cost that do not belong there.
         share: the part of the stream's groups (patients or exams) that is read, the same in every run; to
             see how many unlabelled cases are worth what.
     """
@@ -39,6 +41,7 @@ class StreamSettings(RecipePart):
     sampling: Literal["shuffle", "exams"] = "shuffle"
     frames_per_exam: PositiveInt = 4
     read: Literal["all", "labelled"] = "all"
+    only: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     @model_validator(mode="before")

@@ -14,7 +14,7 @@ from sonoprior.cases.loading.cache import Cache
 from sonoprior.cases.loading.exam_batches import ExamBatches, exam_numbers
 from sonoprior.cases.loading.loader import Loader
 from sonoprior.cases.loading.view_loader import ViewLoader
-from sonoprior.core.checks import listed
+from sonoprior.core.checks import listed, one_of
 from sonoprior.core.errors import DataError, RecipeError
 from sonoprior.core.randomness import derived_seed, generator
 from sonoprior.objectives.base import ViewsObjective
@@ -65,7 +65,7 @@ def stream_cases(
     """
     check_streams(recipe, cache.case_set, parts)
     return {
-        name: _training_side(recipe, recipe.streams[name], cache, parts, task)
+        name: _training_side(recipe, name, cache, parts, task)
         if recipe.streams[name].cases is None
         else _own_set(recipe, name, task, folder)
         for name in _besides(recipe)
@@ -98,11 +98,11 @@ def _check_streams(
     for name in _besides(recipe):
         settings = recipe.streams[name]
         if settings.cases is None:
-            read = _read(recipe, settings, case_set, _of_the_side(settings, parts))
+            read = _read(recipe, name, case_set, _of_the_side(settings, parts))
         else:
             other = CaseSet.open(settings.cases)
             check_apart(f"streams.{name}.cases ({other.root})", other, case_set, measured)
-            read = _read(recipe, settings, other, np.arange(len(other)))
+            read = _read(recipe, name, other, np.arange(len(other)))
         if len(read) < _FEWEST:
             raise DataError(
                 f"streams.{name} must hold at least {_FEWEST} cases{reader}, because batch normalisation has"
@@ -141,19 +141,26 @@ def _of_the_side(settings: StreamSettings, parts: Parts) -> Positions:
     return parts["train"] if settings.read == "labelled" else training_side(parts)
 
 
-def _read(recipe: Recipe, settings: StreamSettings, case_set: CaseSet, positions: Positions) -> Positions:
+def _read(recipe: Recipe, name: str, case_set: CaseSet, positions: Positions) -> Positions:
+    settings = recipe.streams[name]
+    for column, values in settings.only.items():
+        found = case_set.column(column)
+        there = sorted({value for value in found if value is not None})
+        for value in values:
+            what = f"streams.{name}.only: {column} of {case_set.root}"
+            one_of(what, value, there or ["nothing"], DataError)
+        positions = positions[np.array([value in values for value in found[positions]], np.bool_)]
     return _share(positions, case_set.groups()[positions], settings.share, recipe.split.seed)
 
 
-def _training_side(
-    recipe: Recipe, settings: StreamSettings, cache: Cache, parts: Parts, task: Task
-) -> StreamCases:
+def _training_side(recipe: Recipe, name: str, cache: Cache, parts: Parts, task: Task) -> StreamCases:
     """The training side of the run's own set, those without a label that may be learnt from included."""
     used = np.zeros(len(cache.case_set), np.bool_)
     used[parts["train"]] = True
     labels = {level: np.where(used, of, -1) for level, of in task.labels.items()}
     hidden = np.where(used, -1, task.labels[task.level])
-    read = _read(recipe, settings, cache.case_set, _of_the_side(settings, parts))
+    side = _of_the_side(recipe.streams[name], parts)
+    read = _read(recipe, name, cache.case_set, side)
     return StreamCases(cache, read, labels | {TRUTH: hidden})
 
 
@@ -165,7 +172,7 @@ def _own_set(recipe: Recipe, name: str, task: Task, folder: Path | None) -> Stre
         raise RecipeError(f"streams.{name}.cases needs a folder for the decoded pixels, but there is none.")
     cache = Cache.build(CaseSet.open(settings.cases), folder, size=recipe.data.size, priors=None)
     unknown = np.full(len(cache.case_set), -1)
-    read = _read(recipe, settings, cache.case_set, np.arange(len(unknown)))
+    read = _read(recipe, name, cache.case_set, np.arange(len(unknown)))
     return StreamCases(cache, read, dict.fromkeys([*task.labels, TRUTH], unknown))
 
 
