@@ -1,13 +1,15 @@
 """Attribution maps against Captum, finite differences and the closed form; laws over every kind of pass."""
 
+from typing import get_args
+
 import pytest
 import torch
-from captum.attr import IntegratedGradients, LayerGradientXActivation
+from captum.attr import IntegratedGradients, LayerGradCam, LayerGradientXActivation
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from sonoprior.attribution import attribution_maps, guided_pass, integrated_gradients
-from sonoprior.attribution.gradients import attribution, target_weights
+from sonoprior.attribution.gradients import Method, attribution, target_weights
 from sonoprior.attribution.guided import replay
 from sonoprior.core.errors import ModelError
 from sonoprior.models import ModelSpec, build_network
@@ -44,6 +46,25 @@ def test_grad_input_against_captum():
     torch.testing.assert_close(mine, theirs.abs())
 
 
+def test_grad_cam_against_captum():
+    net, labels = pooled_net().eval(), torch.tensor([0, 1, 2])
+    logits, guided = guided_pass(net, Tap("1"), IMAGES)
+    mine = guided.attribute(logits, method="grad_cam", target="label", labels=labels)
+    theirs = LayerGradCam(net, net[1]).attribute(IMAGES, target=[0, 1, 2])
+    assert (theirs < 0).any()
+    torch.testing.assert_close(mine.sum(1, keepdim=True), theirs)
+
+
+def test_before_average_pooling_and_a_linear_layer_it_is_cam():
+    """The class's row of the last layer, times the map, over the positions that pooling averages."""
+    net, labels = pooled_net().eval(), torch.tensor([2, 0, 1])
+    logits, guided = guided_pass(net, Tap("3"), IMAGES)
+    mine = guided.attribute(logits, method="grad_cam", target="label", labels=labels).sum(1)
+    rows = net[7].weight[labels]
+    cam = (rows[:, :, None, None] * net[:4](IMAGES)).sum(1)
+    torch.testing.assert_close(mine, cam / cam[0].numel())
+
+
 @pytest.mark.parametrize("target", ["sum", "label", "predicted"])
 def test_grad_against_finite_differences(target):
     net = pooled_net().eval().double()
@@ -59,7 +80,7 @@ def test_grad_against_finite_differences(target):
         assert mine[position].item() == pytest.approx(abs(change.sum().item()) / step, abs=1e-6)
 
 
-@pytest.mark.parametrize("method", ["grad", "grad_input"])
+@pytest.mark.parametrize("method", get_args(Method))
 @pytest.mark.parametrize("target", ["sum", "label", "predicted"])
 def test_closed_form_is_autograd(method, target):
     net, labels = pooled_net().eval(), torch.tensor([0, 1, -1])
@@ -102,12 +123,13 @@ def test_images_attributed_by_themselves_have_the_maps_that_they_have_among_all(
     torch.testing.assert_close(maps[0][rows], maps[1])
 
 
-def test_closed_form_trains_the_same_weights():
+@pytest.mark.parametrize("method", ["grad_input", "grad_cam"])
+def test_closed_form_trains_the_same_weights(method):
     gradients = []
     for closed in ("7", None):
         net = pooled_net().eval()
         logits, guided = guided_pass(net, Tap("3"), IMAGES, closed_head=closed)
-        guided.attribute(logits).var().backward()
+        guided.attribute(logits, method=method).var().backward()
         gradients.append([parameter.grad for parameter in net.parameters()])
     for mine, theirs in zip(*gradients, strict=True):  # the last bias has no part in it
         torch.testing.assert_close(

@@ -1,11 +1,14 @@
 """Attribution as a graph without autograd, against autograd."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from sonoprior.attribution import attribution_maps
+from sonoprior.attribution.gradients import Method
 from sonoprior.attribution.without_autograd import Attributed, write_attribution, written_out
 from sonoprior.cases.loading.shrink import area_weights, averaged
 from sonoprior.core.errors import ModelError
@@ -69,7 +72,7 @@ def assert_same(maps, wanted):
 
 
 @pytest.mark.parametrize("target", ["sum", "predicted"])
-@pytest.mark.parametrize("method", ["grad", "grad_input"])
+@pytest.mark.parametrize("method", get_args(Method))
 def test_every_method_and_target(method, target, tmp_path):
     network, place = network_of("test_resnet", "last")
     of = Attributed(network, place, HEADS, method, "half", priors=3)
@@ -79,7 +82,9 @@ def test_every_method_and_target(method, target, tmp_path):
     assert made.inputs == ("map", "weights")
 
 
-@pytest.mark.parametrize(("method", "target"), [("grad", "sum"), ("grad_input", "predicted")])
+@pytest.mark.parametrize(
+    ("method", "target"), [("grad", "sum"), ("grad_input", "predicted"), ("grad_cam", "predicted")]
+)
 def test_a_traced_tail_without_the_stem(method, target, tmp_path):
     network, place = network_of("test_resnet", "stage3")
     of = Attributed(network, place, HEADS, method, "half", priors=3)

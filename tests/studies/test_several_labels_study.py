@@ -111,6 +111,8 @@ def test_the_page_is_written_whole(study, shapes, tmp_path):
     assert "weighted F1" in page
     assert "confusion" not in page
     assert "Reliability" not in page
+    attributed = "what is predicted" if study.recipe.classifies else "the sum of its outputs"
+    assert f"A map is the class activation (Grad-CAM) of {attributed} at" in page
     one = run_report(study.results.first.folder, tmp_path / "run.html", shapes).read_text()
     assert "would match exactly in" in one
 

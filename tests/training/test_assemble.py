@@ -5,7 +5,7 @@ import torch
 from sonoprior.cases import CaseSet
 from sonoprior.cases.loading.cache import Cache
 from sonoprior.core.errors import DataError, RecipeError
-from sonoprior.training.assemble import assemble, attribution_settings, guides, usable_priors
+from sonoprior.training.assemble import assemble, guides, usable_priors
 from sonoprior.training.recipe_file import load_recipe, take_variant
 from sonoprior.training.streams import ONLY
 from sonoprior.training.task import level_of
@@ -110,7 +110,9 @@ def test_priors_are_asked_for_only_where_they_guide(trained, plain):
 def test_who_guides_and_how_attribution_is_measured(trained, plain):
     assert guides(trained.plan.recipe)
     assert not guides(plain)
-    assert attribution_settings(plain) == plain.objectives["guidance"].settings
+    assert plain.attribution == plain.objectives["guidance"].settings
+    unguided = load_recipe("fetal-simclr").attribution
+    assert (unguided.method, unguided.target, unguided.allocation) == ("grad_cam", "predicted", "mean")
 
 
 def test_a_level_with_one_class(trained, plain):

@@ -1,6 +1,8 @@
-"""Attribution of a feature map: the gradient of the outputs, or gradient times input.
+"""Attribution of a feature map: the gradient of the outputs, gradient times input, or class activation.
 
-Source: thesis on privileged information, section 2.3.1, eqs 2.1, 2.3 and 2.4.
+Source: thesis on privileged information, section 2.3.1, eqs 2.1, 2.3 and 2.4; class activation maps after
+Zhou et al., "Learning deep features for discriminative localization", CVPR 2016, for any map as Selvaraju et
+al., "Grad-CAM", ICCV 2017, eqs 1 and 2 before their ReLU.
 """
 
 from typing import Literal
@@ -10,7 +12,7 @@ from torch import Tensor
 
 from sonoprior.models.heads import Heads
 
-Method = Literal["grad", "grad_input"]
+Method = Literal["grad", "grad_input", "grad_cam"]
 Target = Literal["sum", "label", "predicted"]
 
 
@@ -84,5 +86,13 @@ def attributed_columns(heads: Heads) -> slice:
 
 
 def attribution(features: Tensor, gradient: Tensor, method: Method) -> Tensor:
-    """Eq 2.3, |gradient|, or eq 2.4, |gradient| times the features; all (n, C, h, w)."""
-    return gradient.abs() if method == "grad" else gradient.abs() * features
+    """Eq 2.3, |gradient|, eq 2.4, |gradient| times the features, or what each adds to Grad-CAM.
+
+    All (n, C, h, w). The mean over the channels of the last is Grad-CAM; before average pooling and a linear
+    layer it is CAM, but for a factor.
+    """
+    if method == "grad":
+        return gradient.abs()
+    if method == "grad_input":
+        return gradient.abs() * features
+    return gradient.mean((2, 3), keepdim=True) * features

@@ -69,7 +69,7 @@ class GuidedPass:
 
         Args:
             logits: (B, K), as this pass gave them.
-            method: "grad" (eq 2.3) or "grad_input" (eq 2.4).
+            method: "grad" (eq 2.3), "grad_input" (eq 2.4), or "grad_cam" (class activation).
             target: which output is differentiated.
             labels: (B,), for the target "label".
             rows: the images (n,) whose attribution is wanted; None for all.

@@ -46,7 +46,7 @@ def attribution_maps(
         tap: where the attribution is read.
         images: (B, 1, H, W).
         priors: how many prior maps the channels are allocated to.
-        method: "grad" or "grad_input".
+        method: "grad", "grad_input" or "grad_cam".
         target: "sum" or "predicted" ("label" needs labels, which inference does not have); of the logits, or
             the "sum" over the leaf's embedding before it is normalised where there are none.
         heads: which outputs are what; logits all of them where None.

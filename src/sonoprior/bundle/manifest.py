@@ -47,7 +47,7 @@ class Overlay(_Part):
         tap: the one whose overlay the bundle holds: the asked one, or the last where that cannot be exported.
         how: "closed form", where average pooling and a linear layer follow the tap, or a "graph".
         reason: why it is not the asked tap; empty where it is.
-        method: "grad" or "grad_input", see `attribution.gradients`.
+        method: "grad", "grad_input" or "grad_cam", see `attribution.gradients`.
         target: "sum" of the outputs, or the "predicted" ones.
         width: W, the outputs that are attributed: the logits, or the leaf's embedding where there are none
             of a classifier.
@@ -58,7 +58,7 @@ class Overlay(_Part):
     tap: str
     how: Literal["closed form", "graph"]
     reason: str = ""
-    method: Literal["grad", "grad_input"]
+    method: Literal["grad", "grad_input", "grad_cam"]
     target: Literal["sum", "predicted"]
     width: int
     maps: list[str]

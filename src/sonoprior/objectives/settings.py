@@ -50,7 +50,7 @@ class AttributionSettings(_Settings):
     """What is attributed, how, and which channels belong to which prior.
 
     Attributes:
-        method: "grad" (eq 2.3) or "grad_input" (eq 2.4).
+        method: "grad" (eq 2.3), "grad_input" (eq 2.4), or "grad_cam" (class activation).
         target: the output that is differentiated: the "sum" of the logits (as printed), the logit of the
             "label", or of the "predicted" class; where a case may show several, the sum of the logits of all
             its labels, or of all that are predicted. Where the network gives no logits: the "sum" of the
@@ -63,7 +63,7 @@ class AttributionSettings(_Settings):
             the images of a batch attribute to each other).
     """
 
-    method: Literal["grad", "grad_input"] = "grad_input"
+    method: Literal["grad", "grad_input", "grad_cam"] = "grad_input"
     target: Literal["sum", "label", "predicted", "positives"] = "sum"
     allocation: str = "half"
     batch_norm: Literal["detached", "running", "mixed"] = "detached"

@@ -292,8 +292,7 @@ class FinishedRun:
     @property
     def looked_by(self) -> tuple[object, ...]:
         """What its looking was measured by: the outlines, the layer, and how attribution is taken there."""
-        guidance = self.recipe.guidance
-        taken = guidance.settings.model_dump(include={"method", "target", "allocation"}) if guidance else {}
+        taken = self.recipe.attribution.model_dump(include={"method", "target", "allocation"})
         return (*self.priors, self.recipe.model.tap, *sorted(taken.items()))
 
     @property

@@ -15,6 +15,7 @@ from sonoprior.render.blocks import Block, Figure, Paragraph, Table
 from sonoprior.render.overlays import heat_map, legend, outlined
 from sonoprior.render.pictures import thumbnail
 from sonoprior.render.plots import overlay_legend
+from sonoprior.training.recipe import Recipe
 
 from .finished import FinishedRun
 
@@ -22,6 +23,11 @@ Mask = NDArray[np.bool_]
 SIDE = 168
 _MOST_PANELS = 160
 _MOST_CASES = 6
+_METHODS = {
+    "grad": "gradient",
+    "grad_input": "gradient times input",
+    "grad_cam": "class activation (Grad-CAM)",
+}
 _PAGE = 930  # what the columns of pictures share, in CSS pixels
 
 
@@ -91,10 +97,25 @@ def attribution_gallery(runs: Mapping[str, FinishedRun], case_set: CaseSet, load
     about = (
         f"Test cases of {some.name}, drawn by lot from each class, those with an outline first; nothing was"
         " picked by its result. Each map is scaled to its own largest value, so colours say where, not how"
-        " much; negative attribution is left out."
+        f" much; negative attribution is left out.{_taken(runs.values())}"
     )
     tables = [block for of in alike.values() for block in _side_by_side(of, chosen, case_set, load)]
     return [Paragraph(about), *tables]
+
+
+def _taken(runs: Iterable[FinishedRun]) -> str:
+    """What the maps are, if it is the same for all; otherwise the variants' settings say it."""
+    said = {
+        f" A map is the {_METHODS[of.attribution.method]} of {_attributed(of)} at '{of.model.tap}'."
+        for of in (run.recipe for run in runs)
+    }
+    return said.pop() if len(said) == 1 else ""
+
+
+def _attributed(recipe: Recipe) -> str:
+    if not recipe.classifies:
+        return "the sum of its outputs"
+    return "the sum of the logits" if recipe.attribution.target == "sum" else "what is predicted"
 
 
 def _side_by_side(

@@ -26,7 +26,6 @@ from sonoprior.models.spec import ModelSpec
 from sonoprior.models.taps import Tap
 from sonoprior.objectives import OBJECTIVES
 from sonoprior.objectives.base import Context
-from sonoprior.objectives.settings import AttributionSettings
 
 from .evaluation import in_order
 from .experiment import AnyObjective, Experiment
@@ -190,15 +189,6 @@ def preflight(recipe: Recipe, case_set: CaseSet, texts: Path | None = None) -> N
 def without_weights(model: ModelSpec) -> ModelSpec:
     """The same network with weights of its own."""
     return model.model_copy(update={"weights": "none"})
-
-
-def attribution_settings(recipe: Recipe) -> AttributionSettings:
-    """How attribution is measured: as the recipe's guidance says, whatever its weight.
-
-    Without any, no channels belong to a prior, and the mean of all of them is what is shown.
-    """
-    settings = recipe.guidance.settings if recipe.guidance else None
-    return settings if isinstance(settings, AttributionSettings) else AttributionSettings(allocation="mean")
 
 
 def _example(recipe: Recipe) -> torch.Tensor:

@@ -27,7 +27,7 @@ from sonoprior.models.heads import Heads
 from sonoprior.models.network import build_network
 from sonoprior.models.taps import inference
 
-from .assemble import attribution_settings, available_priors
+from .assemble import available_priors
 from .checkpoint import read_tensors
 from .evaluation import Evaluation, Model, decides, evaluate, probabilities_of
 from .image_files import find_images
@@ -124,7 +124,7 @@ class Predictor:
             level=self.identity["level"],
             classes=classes,
             heads=heads,
-            attribution=attribution_settings(self.recipe),
+            attribution=self.recipe.attribution,
             device=device,
             singles=singles,
             decider=Decider.read(self.folder, singles) if decides(heads) else None,

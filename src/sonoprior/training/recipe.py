@@ -19,7 +19,7 @@ from sonoprior.cases.priors import PriorSpec
 from sonoprior.core.checks import one_of
 from sonoprior.metrics.catalogue import Names, class_of, metric_named, metric_names, monitor_names
 from sonoprior.models.spec import ModelSpec
-from sonoprior.objectives.settings import SETTINGS
+from sonoprior.objectives.settings import SETTINGS, AttributionSettings
 
 from .hierarchy_settings import HierarchySettings, LanguageSettings, RetrievalSettings, SimilaritySettings
 from .recipe_part import Fraction, NonNegativeFloat, PositiveFloat, RecipePart
@@ -28,6 +28,7 @@ from .study_settings import StudySettings
 from .tune_settings import TuneSettings
 
 FORMAT = 1
+_CLASS_ACTIVATION = AttributionSettings(method="grad_cam", target="predicted", allocation="mean")
 LABELLED, PRETRAINING = "labelled", "pretraining:"
 
 
@@ -388,6 +389,15 @@ class Recipe(RecipePart):
         """The guidance entry, of any weight; it says how attribution is measured."""
         guiding = [entry for entry in self.objectives.values() if entry.type == "prior_guided_attribution"]
         return guiding[0] if guiding else None
+
+    @property
+    def attribution(self) -> AttributionSettings:
+        """How attribution is measured: as the guidance says, whatever its weight.
+
+        Without any, no channels belong to a prior, and what is shown is the class activation map.
+        """
+        settings = self.guidance.settings if self.guidance else None
+        return settings if isinstance(settings, AttributionSettings) else _CLASS_ACTIVATION
 
     @property
     def classifies(self) -> bool:

@@ -19,7 +19,7 @@ from sonoprior.core.errors import DataError, FolderError, RecipeError
 from sonoprior.core.folder import read_json, require, stamp, whole_file, whole_folder, write_json
 from sonoprior.core.randomness import derived_seed
 
-from .assemble import assemble, attribution_settings, check_guided, preflight, usable_priors
+from .assemble import assemble, check_guided, preflight, usable_priors
 from .checkpoint import Checkpoint, read_tensors, write_tensors
 from .evaluation import Asked, Evaluation, Model, evaluate
 from .knowledge import said
@@ -281,7 +281,7 @@ def _train_and_measure(
         level=training.validation.task.level,
         classes=training.validation.task.classes[training.validation.task.level],
         heads=training.validation.task.heads,
-        attribution=attribution_settings(recipe),
+        attribution=recipe.attribution,
         device=on.device,
         singles=training.validation.task.singles,
     )
