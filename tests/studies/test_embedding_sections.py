@@ -3,6 +3,7 @@ import re
 import shutil
 from collections import Counter
 from html import unescape
+from io import StringIO
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,10 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from scipy.stats import spearmanr
 
-from made_embedding import KIND_OF, KINDS, VIEWS, MadeEmbedding, write_embedding_study, write_views
+from made_embedding import KIND_OF, KINDS, RECIPE, VIEWS, MadeEmbedding, write_embedding_study, write_views
 from sonoprior.cases import CaseSet
 from sonoprior.core.errors import FolderError, MissingExtraError
-from sonoprior.render.blocks import Gallery, Note, Table
+from sonoprior.render.blocks import Download, Gallery, Note, Table
 from sonoprior.render.page import Page
 from sonoprior.studies import embedding_map
 from sonoprior.studies.class_similarity import agreement, class_similarity
@@ -74,7 +75,7 @@ def every_section(run, case_set):
     runs = {"guided": run}
     return [
         *how_wrong_section({"guided": [run]}, ["guided"], case_set),
-        *class_similarity_section(runs),
+        *class_similarity_section(runs, runs),
         *map_section(runs),
         *found_section(runs, "guided", case_set),
     ]
@@ -325,9 +326,43 @@ def test_without_a_hierarchy_there_are_no_cousins(made, tmp_path):
     assert tables[0].header == ["variant", "queries", "right", "wrong"]
 
 
+def test_every_text_is_shown_once_and_every_variant_counted_however_many_there_are(made, tmp_path):
+    """Of eight variants four have a text of their own, and two of them stand side by side."""
+    from sonoprior.studies import StudyResults
+    from sonoprior.studies.report import report_of_study
+
+    others = {f"more-{number}": {"training.epochs": 20 + number} for number in range(6)}
+    asked = RECIPE["study"] | {
+        "variants": RECIPE["study"]["variants"] | others,
+        "shown": ["more-0", "more-1"],
+    }
+    study = write_embedding_study(tmp_path / "study", made.case_set, RECIPE | {"study": asked})
+    for number in range(3, 6):
+        for path in study.glob(f"runs/more-{number}/*/language.safetensors"):
+            own = np.random.default_rng(number).uniform(0, 1, (len(VIEWS), len(VIEWS)))
+            save_file({"view": ((own + own.T) / 2).astype(np.float32)}, path)
+    results = StudyResults.read(study)
+    parts = {part.heading: part.blocks for part in report_of_study(results, None).parts}
+    counted = next(block for block in parts["How wrong the nearest cases are"] if isinstance(block, Table))
+    assert [row[0] for row in counted.rows] == list(results.runs)
+
+    matrices = next(block for block in parts["How alike the classes are"] if isinstance(block, Download))
+    sides = pd.read_csv(StringIO(matrices.content))["side"].unique().tolist()
+    texts = [name for name in sides if name.startswith("text: ")]
+    assert texts == ["text: ontology", *(f"text: ontology (more-{number})" for number in range(3, 6))]
+    few = [*dict.fromkeys(["plain", results.chosen, "more-0", "more-1"])]
+    assert set(sides) - set(texts) == {f"{name}: images" for name in few}
+    said = html(parts["How alike the classes are"])
+    assert all(re.search(rf"{name} (-?\d\.\d\d|not defined)", said) for name in results.runs)
+
+    files = [block.file for block in parts["A map of the cases"] if isinstance(block, Download)]
+    assert len(files) == -(-len(few) // 3)
+    assert len(set(files)) == len(files)
+
+
 def test_nothing_is_shown_of_runs_that_do_not_embed():
     assert how_wrong_section({}, [], None) == []
-    assert class_similarity_section({}) == map_section({}) == found_section({}, None, None) == []
+    assert class_similarity_section({}, []) == map_section({}) == found_section({}, None, None) == []
 
 
 def test_the_sections_stand_on_both_pages_and_no_image_in_markdown(made):

@@ -312,12 +312,17 @@ def test_markdown_shows_no_images_of_cases(odd):
     assert "> **Simulated data" in (odd / "report.md").read_text()
 
 
-def test_of_many_variants_those_of_the_answer_stand_side_by_side(small, tmp_path):
+@pytest.fixture(scope="module")
+def many(small, tmp_path_factory):
+    """The results of a study of twelve variants."""
     others = {f"other-{number}": {"training.epochs": 20 + number} for number in range(6)}
     asked = FULL["study"] | {"seeds": 1, "variants": FULL["study"]["variants"] | others}
     recipe = FULL | {"split": {"protocol": "single_split"}, "study": asked}
-    study = write_study(tmp_path / "study", small.case_set, recipe)
-    results = StudyResults.read(study)
+    return StudyResults.read(write_study(tmp_path_factory.mktemp("many") / "study", small.case_set, recipe))
+
+
+def test_of_many_variants_those_of_the_answer_stand_side_by_side(many):
+    results = many
     text = study_report(results).with_suffix(".md").read_text()
     chosen = [name for name in (results.baseline, results.chosen) if name]
     said = re.search(r"Of these, (.*) are shown side by side below; every measure is given of all", text)
@@ -325,6 +330,26 @@ def test_of_many_variants_those_of_the_answer_stand_side_by_side(small, tmp_path
     assert len(said[1].split(", ")) <= 6
     every = text.partition("## Every measure")[2].partition("## ")[0]
     assert all(f"| {name} |" in every for name in results.runs)
+
+
+def test_what_the_recipe_names_is_shown_too(many):
+    def named(*shown):
+        study = many.recipe.study.model_copy(update={"shown": shown})
+        return replace(many, recipe=many.recipe.model_copy(update={"study": study}))
+
+    before = list(sections.side_by_side(many))
+    results = named("other-4", "other-1", before[0])
+    few = sections.side_by_side(results)
+    assert set(few) == {*before, "other-1", "other-4"}
+    assert list(few) == [name for name in many.runs if name in few]
+    closer = sections.looked_at(results)
+    assert list(closer) == [*dict.fromkeys([*sections.opposed(many), "other-4", "other-1", before[0]])]
+    tables = [one for one in sections.class_by_class(few, closer, many.first) if isinstance(one, Table)]
+    by_class, *matrices = tables
+    assert by_class.header[2:] == list(few)
+    assert [name for one in matrices for name in one.header] == list(closer)
+    assert all(len(one.header) <= 3 for one in matrices)
+    assert list(sections.looked_at(named("other-2"))) == [*sections.opposed(many), "other-2"]
 
 
 def test_metrics_that_are_not_defined_are_dashes(small, tmp_path):

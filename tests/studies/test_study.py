@@ -131,7 +131,7 @@ def test_a_study_grows_by_seeds_and_keeps_what_is_finished(study, recipe_path, c
     kept = out / "runs" / "plain" / "fold1-seed0" / WEIGHTS
     before = kept.stat().st_mtime_ns
     shutil.rmtree(out / "runs" / "guided" / "fold0-seed0")
-    changes = [*SMALL, "study.seeds=2"]
+    changes = [*SMALL, "study.seeds=2", "study.shown=[plain]"]
     recipe = load_recipe(recipe_path, changes=changes)
     assert run_study(recipe, case_set, out, Machines(jobs=2)) == {}
     assert all(is_finished(run.folder(out)) for run in planned_runs(recipe))

@@ -19,6 +19,7 @@ CURVED = TINY | {
         },
         "against": {"guided many": "many"},
         "controls": {"blob": "guided many"},
+        "shown": ["guided many", "many"],
         "curve": {
             "axis": "share",
             "lines": {"plain": {0.5: "few", 1: "many"}, "guided": {0.5: "guided few", 1: "guided many"}},
@@ -61,6 +62,7 @@ def test_what_speaks_of_a_variant_goes_with_it(curved):
     assert list(study.variants) == ["few", "many", "guided few"]
     assert study.left_out == ("guided many", "blob")
     assert study.against == study.controls == {}
+    assert study.shown == ("many",)
     assert study.curve.lines == {"plain": {0.5: "few", 1: "many"}, "guided": {0.5: "guided few"}}
     assert study.curve.labels_saved is None  # nothing is read off a line with one place
     assert study.spread.groups == {"plain": {0.5: "few"}}

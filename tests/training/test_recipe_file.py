@@ -125,6 +125,7 @@ def test_known_keys_hold_the_settings_of_each_objective(tiny_recipe):
         ("study.against={guided: plan}", "a variant of against must be one of plain, guided, but got 'plan'"),
         ("study.against={guided: guided}", "against must name two variants, but got 'guided' with itself"),
         ("study.controls={blob: guided}", "a variant of controls must be one of"),
+        ("study.shown=[guided, best]", "a variant of shown must be one of plain, guided, but got 'best'"),
         ("study.curve={axis: share, lines: {plain: {0.1: plain-10}}}", "a variant of curve.lines.plain must"),
         ("study.curve={axis: share, lines: {plain: {few: plain}}}", "study.curve.lines.plain.few"),
         (

@@ -14,7 +14,7 @@ from sonoprior.render.embedding_plots import NAMED, ClassesOfLevel, Map, Side, c
 from .class_similarity import agreement, class_similarity
 from .embedded import EmbeddedCases, classes_and_metas, embedded, language, levels_of, lineage
 from .embedding_map import FEWEST, FEWEST_FOR_UMAP, drawn, methods
-from .figures import Runs, shown
+from .figures import Runs, in_rows, shown
 from .finished import FinishedRun
 from .nearest_verdicts import HowWrong, how_wrong, verdict
 from .neighbours_gallery import neighbours_gallery
@@ -114,9 +114,10 @@ def map_section(runs: OneRunEach) -> Blocks:
     drawable = methods(fewest)
     blocks: Blocks = [] if "UMAP" in drawable else [Paragraph(_NO_UMAP)]
     for method, placed in drawable.items():
-        maps = {name: _mapped(of, placed) for name, of in every.items()}
-        file = f"map-{method.lower()}"
-        blocks += shown(scatter(maps, levels), file, _about_map(method, some, every))
+        for number, names in enumerate(in_rows(list(every)), 1):
+            maps = {name: _mapped(every[name], placed) for name in names}
+            file = f"map-{method.lower()}" if number == 1 else f"map-{method.lower()}-{number}"
+            blocks += shown(scatter(maps, levels), file, _about_map(method, some, every))
     return blocks
 
 
@@ -151,8 +152,13 @@ def _about_map(method: str, run: FinishedRun, every: Mapping[str, EmbeddedCases]
     )
 
 
-def class_similarity_section(runs: OneRunEach) -> Blocks:
-    """How alike classes are, by images for each variant and by text; nothing without a variant."""
+def class_similarity_section(runs: OneRunEach, by_images: Iterable[str]) -> Blocks:
+    """How alike classes are, by images and by every text; nothing without a variant.
+
+    Args:
+        runs: variant to one run, whose text side is shown and compared with its images.
+        by_images: the variants whose images are shown too.
+    """
     if not runs:
         return []
     some = next(iter(runs.values()))
@@ -167,7 +173,7 @@ def class_similarity_section(runs: OneRunEach) -> Blocks:
     image = {name: class_similarity(of.embeddings, of.labels[level], names) for name, of in every.items()}
     text = {name: _text(run, level, names) for name, run in runs.items()}
     said = {name: found for name, found in text.items() if found is not None}
-    sides = [Side(f"{name}: images", matrix, "image") for name, matrix in image.items()]
+    sides = [Side(f"{name}: images", image[name], "image") for name in by_images if name in image]
     sides += _text_sides(said, runs)
     caption = _about_matrices(some, kinds, {name: agreement(image[name], said[name]) for name in said})
     return shown(class_similarities(sides, names, kinds), "classes", caption)
@@ -207,7 +213,7 @@ def _about_matrices(run: FinishedRun, kinds: Sequence[str], found: Mapping[str, 
     return (
         "How alike classes are, the darker the more: by images, the mean cosine between the test cases of two"
         f" classes ({run.name}), on the diagonal between different cases and grey where there is only one."
-        f"{lines} Colours span the entries off the diagonal, for the images of all variants together and for"
+        f"{lines} Colours span the entries off the diagonal, for the images together and for"
         f" each text side by itself. {text}"
     )
 

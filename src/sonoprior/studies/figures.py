@@ -31,6 +31,16 @@ def shown(plot: plots.Plot, file: str, caption: str) -> list[Block]:
     ]
 
 
+_IN_A_ROW = 3
+
+
+def in_rows(names: Sequence[str]) -> list[Sequence[str]]:
+    """Names of pictures, one or more, in rows that can be read, of nearly one length."""
+    rows = -(-len(names) // _IN_A_ROW)
+    across = -(-len(names) // rows)
+    return [names[at : at + across] for at in range(0, len(names), across)]
+
+
 def difference_plot(results: StudyResults) -> list[Block]:
     """Every compared variant's difference to its reference in the primary endpoint."""
     found = [(results.outcome(name), name) for name in results.compared]
@@ -105,10 +115,10 @@ def paired_plot(results: StudyResults) -> list[Block]:
 def confusion_plots(runs: Runs, classes: Sequence[str]) -> list[Block]:
     """One confusion matrix a variant, side by side, over all runs."""
     drawn = {name: plots.confusion(_counts(of), classes) for name, of in runs.items()}
-    pictures = [
-        Figure(plot.svg, alt=f"confusion matrix of {name}", file=f"confusion-{name}")
+    pictures = {
+        name: Figure(plot.svg, alt=f"confusion matrix of {name}", file=f"confusion-{name}")
         for name, plot in drawn.items()
-    ]
+    }
     caption = (
         "Share of each true class (row) that was called so (column); in brackets the cases, of all runs."
     )
@@ -116,7 +126,9 @@ def confusion_plots(runs: Runs, classes: Sequence[str]) -> list[Block]:
         Download(f"The numbers of {name} (CSV)", f"confusion-{name}.csv", plot.csv)
         for name, plot in drawn.items()
     ]
-    return [Table(list(drawn), [pictures], caption), *links]
+    *above, last = in_rows(list(drawn))
+    rows = [Table(names, [[pictures[name] for name in names]]) for names in above]
+    return [*rows, Table(last, [[pictures[name] for name in last]], caption), *links]
 
 
 def _counts(runs: Sequence[FinishedRun]) -> NDArray[np.int64]:

@@ -109,8 +109,7 @@ def report_of_study(
 ) -> Report:
     """The page of a study; see `study_report`."""
     recipe, some, opposed = results.recipe, results.first, sections.opposed(results)
-    few = sections.side_by_side(results)
-    embedding, closer = (embedding_sections.embedding_runs(runs) for runs in (few, opposed))
+    few, closer = sections.side_by_side(results), sections.looked_at(results)
     asks, curve = recipe.study, recipe.study.curve
     parts = [
         Part("The question", sections.the_question(results)),
@@ -125,8 +124,8 @@ def report_of_study(
         Part("Did it look there", sections.localisation(few, some)),
         Part("Where it looked", sections.pictures(sections.aligned(few), case_set, load), images=True),
         Part("Every measure", sections.every_measure(results)),
-        *_embedding_parts(embedding, closer, results.chosen, case_set),
-        Part("Class by class and how sure", sections.class_by_class(few, opposed, some)),
+        *_embedding_parts(results.runs, few, closer, results.chosen, case_set),
+        Part("Class by class and how sure", sections.class_by_class(few, closer, some)),
         Part("How training went", sections.training_curves(few, some)),
         Part("What was tried", what_was_tried(results)),
         Part("What changed", sections.changed_cases(results)),
@@ -143,12 +142,11 @@ def report_of_study(
 def report_of_run(run: FinishedRun, case_set: CaseSet | None = None, load: Load | None = None) -> Report:
     """The page of a single run; see `run_report`."""
     runs = {run.variant: [run]}
-    embedding = embedding_sections.embedding_runs(runs)
     parts = [
         Part("What it can do", sections.one_run(run)),
         Part("Did it look there", sections.localisation(runs, run)),
         Part("Where it looked", sections.pictures({run.variant: run}, case_set, load), images=True),
-        *_embedding_parts(embedding, embedding, run.variant, case_set),
+        *_embedding_parts(runs, runs, runs, run.variant, case_set),
         Part("Class by class and how sure", sections.class_by_class(runs, runs, run)),
         Part("How training went", sections.training_curves(runs, run)),
         Part("Errors", sections.worst(runs, case_set), images=True),
@@ -162,29 +160,34 @@ _AT_ONCE = 2  # the chosen variant and its reference; of a study without an answ
 
 
 def _embedding_parts(
-    runs: embedding_sections.Runs,
-    closer: embedding_sections.Runs,
+    every: sections.Runs,
+    few: sections.Runs,
+    closer: sections.Runs,
     chosen: str | None,
     case_set: CaseSet | None,
 ) -> list[Part]:
     """What is shown of the runs that embed; nothing where none does.
 
     Args:
-        runs: the variants that are shown side by side.
-        closer: those of them that are looked at more closely.
+        every: all variants, which a table has room for.
+        few: those that are shown side by side.
+        closer: those of them that are looked at more closely, those of the answer first.
         chosen: the variant of the answer.
         case_set: where the images come from.
     """
-    if not runs:
+    every, few, closer = (embedding_sections.embedding_runs(runs) for runs in (every, few, closer))
+    if not every:
         return []
-    each = dict(list(sections.aligned(closer).items())[:_AT_ONCE]) if closer else {}
+    alike = embedding_sections.class_similarity_section(sections.aligned(every), few)
+    mapped = sections.aligned(closer) if closer else {}
+    first = dict(list(mapped.items())[:_AT_ONCE])
     return [
-        Part("How wrong the nearest cases are", embedding_sections.how_wrong_section(runs, closer, case_set)),
         Part(
-            "How alike the classes are", embedding_sections.class_similarity_section(sections.aligned(runs))
+            "How wrong the nearest cases are", embedding_sections.how_wrong_section(every, closer, case_set)
         ),
-        Part("A map of the cases", embedding_sections.map_section(each)),
-        Part("What is found", embedding_sections.found_section(each, chosen, case_set), images=True),
+        Part("How alike the classes are", alike),
+        Part("A map of the cases", embedding_sections.map_section(mapped)),
+        Part("What is found", embedding_sections.found_section(first, chosen, case_set), images=True),
     ]
 
 

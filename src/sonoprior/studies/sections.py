@@ -221,12 +221,17 @@ _SIDE_BY_SIDE = 6
 
 
 def side_by_side(results: StudyResults) -> Runs:
-    """The variants that are shown beside one another: all, or of many the answer's and its controls."""
+    """The variants that are shown beside one another: all, or of many the answer's and those of the recipe.
+
+    The answer's are the chosen one, its reference and its controls.
+    """
     if len(results.runs) <= _SIDE_BY_SIDE:
         return results.runs
-    controls = [name for name, of in results.recipe.study.controls.items() if of == results.chosen]
-    names = [name for name in (*opposed(results), *controls) if name in results.runs]
-    return {name: results.runs[name] for name in names[:_SIDE_BY_SIDE]}
+    study = results.recipe.study
+    controls = [name for name, of in study.controls.items() if of == results.chosen]
+    answering = [name for name in (*opposed(results), *controls) if name in results.runs]
+    names = {*answering[:_SIDE_BY_SIDE], *study.shown}
+    return {name: runs for name, runs in results.runs.items() if name in names}
 
 
 def _not_side_by_side(results: StudyResults) -> Blocks:
@@ -242,6 +247,13 @@ def opposed(results: StudyResults) -> Runs:
     """The chosen variant and its reference, or whatever there is."""
     names = {results.chosen and results.reference(results.chosen), results.chosen}
     return {name: runs for name, runs in results.runs.items() if name in names} or results.runs
+
+
+def looked_at(results: StudyResults) -> Runs:
+    """Of those side by side the ones that have plots of their own: the opposed, then the recipe's."""
+    few = side_by_side(results)
+    names = dict.fromkeys((*opposed(results), *results.recipe.study.shown))
+    return {name: few[name] for name in names if name in few}
 
 
 def class_by_class(runs: Runs, shown: Runs, some: FinishedRun) -> Blocks:

@@ -10,8 +10,8 @@ from sonoprior.training.recipe import Recipe
 from .layout import FORMAT, KIND, planned_runs
 from .runs import Kind, Machines, train_runs
 
-# A study may grow, and be asked in other words.
-_MAY_DIFFER = {"seeds", "question"}
+# A study may grow, be asked in other words, and show others of its variants.
+_MAY_DIFFER = {"seeds", "question", "shown"}
 
 
 def _compared(recipe: Recipe) -> Mapping[str, Any]:

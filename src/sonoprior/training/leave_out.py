@@ -25,10 +25,11 @@ def leave_out(content: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, 
     _check_what_stays(study, gone)
     changed = {key: _but(gone, study[key]) for key in ("variants", "against", "controls", "chosen")}
     changed |= {"curve": _curve(gone, study["curve"]), "spread": _spread(gone, study["spread"])}
+    shown = [name for name in study["shown"] if name not in gone]
     tune = content["tune"]
     return {
         **content,
-        "study": study | changed | {"left_out": [*study["left_out"], *gone]},
+        "study": study | changed | {"shown": shown, "left_out": [*study["left_out"], *gone]},
         "tune": tune and tune | {"variants": _but(gone, tune["variants"])},
     }
 

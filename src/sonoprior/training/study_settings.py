@@ -135,6 +135,8 @@ class StudySettings(RecipePart):
             what a smaller fraction keeps, a larger one keeps too.
         against: a variant to another one that it is compared with instead of the baseline.
         controls: a variant that is a control to the variant that it controls.
+        shown: the variants that a page looks at more closely, beside the one that it chooses and what that is
+            compared with; a page of many variants shows no others side by side, but for controls.
         curve: a figure over something that variants differ in.
         contrast: what is lost from one kind of test cases to the other.
         spread: how the primary metric spreads over runs, and over the values of a setting.
@@ -151,6 +153,7 @@ class StudySettings(RecipePart):
     variants: dict[str, dict[str, Any]] = Field(default_factory=lambda: {"plain": {}}, min_length=1)
     against: dict[str, str] = Field(default_factory=dict)
     controls: dict[str, str] = Field(default_factory=dict)
+    shown: tuple[str, ...] = ()
     curve: CurveSettings | None = None
     contrast: ContrastSettings | None = None
     spread: SpreadSettings | None = None
@@ -188,6 +191,7 @@ class StudySettings(RecipePart):
         one_of("baseline", self.baseline, list(self.variants))
         self._check_pairs("against", self.against)
         self._check_pairs("controls", self.controls)
+        self._check_names("a variant of shown", self.shown)
         for line, points in (self.curve.lines if self.curve else {}).items():
             self._check_names(f"a variant of curve.lines.{line}", list(points.values()))
         if self.curve:
