@@ -16,6 +16,7 @@ from sonoprior.core.errors import DataError
 from sonoprior.render.blocks import Paragraph, Table
 from sonoprior.studies import StudyResults, run_report, sections, study_report
 from sonoprior.studies.measures import measure_named
+from sonoprior.studies.report import report_of_study
 from sonoprior.studies.sections import what_was_compared
 
 
@@ -134,6 +135,17 @@ def test_published_numbers_stand_beside_with_their_own_column(words):
     assert "81.88" in words.text
     assert "this study: accuracy, %" in words.text
     assert "Another network, other weights, other splits." in words.text
+
+
+def test_a_heading_names_a_table_a_figure_or_a_section(made):
+    results = StudyResults.read(made.study)
+    (table,) = results.recipe.published
+    printed = {"2.8": "table 2.8", "figure 2.10": "figure 2.10", "section 3.3": "section 3.3"}
+    tables = [table.model_copy(update={"table": name}) for name in printed]
+    recipe = results.recipe.model_copy(update={"published": tables})
+    parts = report_of_study(replace(results, recipe=recipe)).parts
+    headings = [part.heading for part in parts if part.heading.startswith("Published")]
+    assert headings == [f"Published: {name}" for name in printed.values()]
 
 
 def test_every_plot_has_its_numbers(words):

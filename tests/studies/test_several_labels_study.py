@@ -21,6 +21,7 @@ from sonoprior.studies.results import StudyResults
 from sonoprior.studies.verdicts import verdicts
 from sonoprior.training.ensemble import load_ensemble
 from sonoprior.training.machine import choose_device
+from sonoprior.training.recipe import PublishedTable
 from sonoprior.training.recipe_file import load_recipe
 from sonoprior.training.run import Computing, plan_run, train_run
 from tiny_several import CLUSTERS, SEVERAL, SHAPES, write_shapes
@@ -103,6 +104,22 @@ def test_a_table_has_every_class_and_the_weighted_average(study):
         for shape, value in zip(SHAPES, values, strict=True):
             assert rows[title, shape][0] == ("–" if np.isnan(value) else f"{100 * value:.1f}")
     assert ("F1, %", "weighted average") in rows
+
+
+def test_published_numbers_of_a_class_have_ours_of_that_class_beside(study):
+    rows = [
+        {"class": "bar", "variant": "fast", "metric": "f1.bar", "value": 60},
+        {"class": "all", "variant": "fast", "metric": "weighted_f1", "value": 70},
+        {"class": "all", "variant": "another", "metric": "weighted_f1", "value": 70},
+    ]
+    table = tables.published_table(study.results, PublishedTable(table="2", metric="F1, %", rows=rows))
+    labels, predicted = decisions_of(study.results.runs["fast"][0])
+    by_class = f1_score(labels, predicted, average=None, zero_division=np.nan)
+    weighted = f1_score(labels, predicted, average="weighted", zero_division=np.nan)
+    of_bar = by_class[SHAPES.index("bar")]
+    ours = ["–" if np.isnan(value) else f"{100 * value:.1f}" for value in (of_bar, weighted)]
+    assert table.header == ["class", "value", "this study: F1, %"]
+    assert table.rows == [["bar", "60", ours[0]], ["all", "70", ours[1]], ["all", "70", "–"]]
 
 
 def test_the_page_is_written_whole(study, shapes, tmp_path):

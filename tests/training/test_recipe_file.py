@@ -1,10 +1,14 @@
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
+from sonoprior.cases.phantom.abdomen.tissues import ORGANS, OTHER
 from sonoprior.core.errors import RecipeError
+from sonoprior.metrics.catalogue import metric_names
 from sonoprior.training.recipe_file import (
     as_yaml,
     known_keys,
@@ -14,6 +18,7 @@ from sonoprior.training.recipe_file import (
     with_value,
 )
 
+FOLDER = Path(load_recipe.__code__.co_filename).parents[1] / "recipes"
 _SAVED = (
     "study.curve={{axis: share, lines: {{plain: {{0.1: plain, 1: guided}}, guided: {{1: guided}}}},"
     " labels_saved: {{without: {}, using: {{{}: guidance}}}}}}"
@@ -29,11 +34,37 @@ def test_every_recipe_of_the_project_can_be_used_with_all_its_variants(name):
         take_variant(recipe, variant)
 
 
+def added_by_the_header(name: str) -> list[str]:
+    """The variants that the commands in a recipe's header add to it, which need what not everybody has."""
+    header = (FOLDER / f"{name}.yaml").read_text().partition("\nformat:")[0]
+    return re.findall(r"--set '(study\.variants\.[\w-]+=.*)'", header)
+
+
 @pytest.mark.parametrize("name", recipe_names())
 def test_published_numbers_name_variants_of_their_recipe(name):
+    recipe = load_recipe(name, changes=added_by_the_header(name))
+    named = {row["variant"] for table in recipe.published for row in table.rows if "variant" in row}
+    assert named <= set(recipe.study.variants)
+
+
+def test_who_adds_a_text_encoder_has_it_beside_what_was_published_of_it():
+    added = added_by_the_header("phantom-text-encoders")
+    fewer, more = (load_recipe("phantom-text-encoders", changes=of) for of in ([], added))
+    named = [row["variant"] for table in more.published for row in table.rows]
+    assert named == ["clip", "biobert", "large-biobert"]
+    assert set(more.study.variants) - set(fewer.study.variants) == set(named)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_published_numbers_of_a_variant_are_of_a_metric_that_its_runs_have(name):
     recipe = load_recipe(name)
+    levels = [*(recipe.embedded_levels or ()), *recipe.retrieval.also] if recipe.model.embedding else []
+    measured = metric_names(recipe.names_by, levels, list(recipe.retrieval.kinds))
+    if recipe.decides:
+        measured += [f"f1.{organ}" for organ in (*ORGANS, OTHER)]
     for table in recipe.published:
-        assert {row["variant"] for row in table.rows if "variant" in row} <= set(recipe.study.variants)
+        for row in table.rows:
+            assert "variant" not in row or row.get("metric", table.metric) in measured
 
 
 def test_a_resolved_recipe_reads_back_as_itself(tiny_recipe, tmp_path):

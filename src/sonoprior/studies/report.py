@@ -192,5 +192,5 @@ def _embedding_parts(
 
 
 def _printed_as(number: str) -> str:
-    """How a heading names what was printed, which may be a figure."""
-    return number if number.startswith("figure") else f"table {number}"
+    """How a heading names what was printed, which may be a figure or stand in the text."""
+    return number if number.startswith(("figure", "section")) else f"table {number}"

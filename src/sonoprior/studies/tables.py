@@ -22,6 +22,7 @@ from .outcome import Outcome
 from .results import StudyResults
 
 Row = Sequence[str | Cell]
+_OURS = {"variant", "metric"}  # what a published row says of ours that stands beside it
 
 
 def primary_table(results: StudyResults) -> Table:
@@ -230,12 +231,16 @@ def metrics_table(run: FinishedRun, measures: Sequence[tuple[Measure, float, str
 
 def published_table(results: StudyResults, published: PublishedTable) -> Table:
     """Numbers that others published, with ours of the same metric in a column of their own."""
-    keys = [key for key in dict.fromkeys(key for row in published.rows for key in row) if key != "variant"]
-    measure = next((one for one in results.measures if one.name == published.metric), None)
+    keys = [key for key in dict.fromkeys(key for row in published.rows for key in row) if key not in _OURS]
+    measures = {one.name: one for one in results.measures}
     rows = [
-        [*(_cell(row.get(key)) for key in keys), _ours(results, row.get("variant"), measure)]
+        [
+            *(_cell(row.get(key)) for key in keys),
+            _ours(results, row.get("variant"), measures.get(str(row.get("metric", published.metric)))),
+        ]
         for row in published.rows
     ]
+    measure = measures.get(published.metric)
     ours = f"this study: {published.metric if measure is None else heading(measure)}"
     return Table([*keys, ours], rows)
 

@@ -223,13 +223,15 @@ class PublishedTable(RecipePart):
     """Numbers that others published, shown beside ours and never mixed with them.
 
     Attributes:
-        table: its number where it was printed.
+        table: its number where it was printed; or the "figure 2.10" or "section 3.3.4" that it was read off.
         about: data, network and protocol behind it, and what differs here.
-        metric: what the numbers are.
+        metric: what the numbers are. The name of a metric, such as weighted_f1, puts ours beside them.
         alpha: which form of guidance the printed alpha belongs to, in words.
         weights: what the networks started from.
         split: how cases were split, and over how many runs the numbers are means.
-        rows: one row a method; `variant` names ours that it belongs to, `value` is the printed mean.
+        rows: one row a method or a class; `variant` names ours that it belongs to, which need not be there,
+            `metric` the metric of a row that has one of its own, such as f1.liver; `value` is the printed
+            mean.
     """
 
     table: str
