@@ -16,6 +16,7 @@ from sonoprior.studies.ensemble import refuse_what_has_no_ensemble
 from sonoprior.studies.finished import FinishedRun
 from sonoprior.studies.layout import planned_runs
 from sonoprior.studies.measures import measure_named
+from sonoprior.studies.published import published_table
 from sonoprior.studies.report import run_report, study_report
 from sonoprior.studies.results import StudyResults
 from sonoprior.studies.verdicts import verdicts
@@ -112,7 +113,7 @@ def test_published_numbers_of_a_class_have_ours_of_that_class_beside(study):
         {"class": "all", "variant": "fast", "metric": "weighted_f1", "value": 70},
         {"class": "all", "variant": "another", "metric": "weighted_f1", "value": 70},
     ]
-    table = tables.published_table(study.results, PublishedTable(table="2", metric="F1, %", rows=rows))
+    table = published_table(study.results, PublishedTable(table="2", metric="F1, %", rows=rows))
     labels, predicted = decisions_of(study.results.runs["fast"][0])
     by_class = f1_score(labels, predicted, average=None, zero_division=np.nan)
     weighted = f1_score(labels, predicted, average="weighted", zero_division=np.nan)

@@ -23,6 +23,7 @@ from .formats import bounds, valued, with_article
 from .gallery import Load, attribution_gallery
 from .measures import available
 from .nearest_cases import by_chance, changed_neighbours
+from .published import conditions_table, published_table
 from .results import StudyResults
 from .statistics import statistics
 from .verdicts import changes, verdicts, worst_errors
@@ -337,8 +338,8 @@ def published(results: StudyResults, table: PublishedTable) -> Blocks:
     return [
         *about,
         note,
-        tables.conditions_table(results.recipe, table),
-        tables.published_table(results, table),
+        conditions_table(results, table),
+        published_table(results, table),
     ]
 
 

@@ -11,18 +11,16 @@ from sonoprior.metrics.classification import class_f1, class_recall
 from sonoprior.metrics.localisation import MEASURES
 from sonoprior.metrics.multilabel import MultiLabelScores, multilabel_scores
 from sonoprior.render.blocks import Cell, Table
-from sonoprior.training.recipe import PublishedTable, Recipe
 
 from .differences import SAMPLES, Claim
 from .figures import Runs, localisation_by_class
 from .finished import FinishedRun
-from .formats import NOTHING, bounds, chance, counted, heading, number, spread, tone, unit
+from .formats import NOTHING, bounds, chance, heading, number, spread, tone, unit
 from .measures import Measure, measure_named
 from .outcome import Outcome
 from .results import StudyResults
 
 Row = Sequence[str | Cell]
-_OURS = {"variant", "metric"}  # what a published row says of ours that stands beside it
 
 
 def primary_table(results: StudyResults) -> Table:
@@ -227,49 +225,3 @@ def metrics_table(run: FinishedRun, measures: Sequence[tuple[Measure, float, str
     groups = len(set(run.measured().groups.tolist()))
     caption = f"{len(run.measured())} test cases of {groups} patients or duplicate groups."
     return Table(["measure", "value", "95 % interval"], rows, caption)
-
-
-def published_table(results: StudyResults, published: PublishedTable) -> Table:
-    """Numbers that others published, with ours of the same metric in a column of their own."""
-    keys = [key for key in dict.fromkeys(key for row in published.rows for key in row) if key not in _OURS]
-    measures = {one.name: one for one in results.measures}
-    rows = [
-        [
-            *(_cell(row.get(key)) for key in keys),
-            _ours(results, row.get("variant"), measures.get(str(row.get("metric", published.metric)))),
-        ]
-        for row in published.rows
-    ]
-    measure = measures.get(published.metric)
-    ours = f"this study: {published.metric if measure is None else heading(measure)}"
-    return Table([*keys, ours], rows)
-
-
-def conditions_table(recipe: Recipe, published: PublishedTable) -> Table:
-    """Under which conditions the published numbers and ours came about, as far as they are told."""
-    guidance, split = recipe.guidance, recipe.split
-    folds = f", {split.count} folds" if split.count > 1 else ""
-    form = "no guidance" if guidance is None else getattr(guidance.settings, "reduction", NOTHING)
-    of_alpha = [["form of alpha", published.alpha or NOTHING, str(form)]]
-    rows = [
-        *(of_alpha if published.alpha or guidance is not None else []),
-        ["weights to start from", published.weights or NOTHING, recipe.model.weights],
-        [
-            "split and runs",
-            published.split or NOTHING,
-            f"{split.protocol.replace('_', ' ')}{folds}, {counted(recipe.study.seeds, 'seed')} each",
-        ],
-    ]
-    return Table(["", "published", "this study"], rows)
-
-
-def _cell(value: str | float | None) -> str:
-    if value is None:
-        return NOTHING
-    return value if isinstance(value, str) else f"{value:g}"
-
-
-def _ours(results: StudyResults, variant: str | float | None, measure: Measure | None) -> str:
-    if measure is None or variant not in results.runs:
-        return NOTHING
-    return spread(results.outcome(str(variant), measure))
