@@ -50,6 +50,11 @@ def made_abdomens(folder: Path) -> CaseSet:
     return make_phantom(folder, kit="abdomen", jobs=1, patients=22, size=64, unlabelled=0.4)
 
 
+def made_organs(folder: Path) -> CaseSet:
+    """Simulated exams of as many patients as it takes to have every organ in each of five folds."""
+    return make_phantom(folder, kit="abdomen", jobs=1, patients=40, size=64, unlabelled=0.4)
+
+
 def made_scans(folder: Path) -> CaseSet:
     """Simulated fetal scans of as many patients as it takes to have every plane in every part."""
     return make_phantom(folder, kit="fetal-planes", jobs=1, patients=40, size=64)

@@ -13,6 +13,7 @@ from recipe_sets import (
     made_exams,
     made_faces,
     made_lesions,
+    made_organs,
     made_scans,
     made_views,
 )
@@ -43,6 +44,7 @@ SETS = {
     "phantom": made_exams,
     "views": made_views,
     "raf": made_faces,
+    "several": made_organs,
 }
 # Two wide images a batch from the smallest sets; duplicates are searched for elsewhere.
 SMALL = {"training.batch_size": 4, "training.threads": 1, "split.keep_duplicates_together": False}
@@ -59,6 +61,7 @@ ENDPOINTS = {
     "fetal-simclr": "macro_f1",
     "fetal-simclr-brain": "macro_f1",
     "labels-saved": "balanced_accuracy",
+    "labels-saved-several": "weighted_f1",
     "phantom-disorder": "recall@1.disorder",
 }
 # Exams of a few frames, so that a batch is had of the smallest set.
@@ -80,8 +83,13 @@ def sets(tmp_path_factory):
 
 
 def family_of(recipe: str) -> str:
-    """Which set a recipe trains on; where views are compared, more patients, or the rare ones are missing."""
+    """Which set a recipe trains on.
+
+    Where views are compared it has more patients, or the rare ones are missing.
+    """
     family = recipe.partition("-")[0]
+    if family == "labels" and load_recipe(recipe).data.several:
+        return "several"
     return "views" if family == "phantom" and load_recipe(recipe).model.embedding else family
 
 
@@ -161,7 +169,10 @@ def test_every_variant_has_the_same_budget_and_spends_all_of_its_grid(name):
 
 
 @pytest.mark.parametrize("quick", [False, True])
-@pytest.mark.parametrize("name", ["labels-saved", "abdomen-labels", "fetal-simclr", "abdomen-clustering"])
+@pytest.mark.parametrize(
+    "name",
+    ["labels-saved", "labels-saved-several", "abdomen-labels", "fetal-simclr", "abdomen-clustering"],
+)
 def test_frames_that_are_not_in_the_set_may_be_read(name, quick):
     recipe = load_recipe(name, changes=["streams.unlabelled.cases=elsewhere"], quick=quick)
     for variant in recipe.study.variants:
@@ -184,8 +195,8 @@ def test_published_numbers_say_where_they_come_from(name):
         for row in table.rows:
             assert row["value"] is None or isinstance(row["value"], int | float)
     own = {"phantom-confounder", "phantom-disorder", "phantom-hierarchy", "phantom-pga-olg"}
-    own |= {"fetal-pretraining", "fetal-simclr", "fetal-simclr-brain", "labels-saved"}
-    own |= {"abdomen-pseudo-labels"}
+    own |= {"fetal-pretraining", "fetal-simclr", "fetal-simclr-brain"}
+    own |= {"abdomen-pseudo-labels", "labels-saved", "labels-saved-several"}
     assert recipe.published or name in own
 
 
