@@ -1,5 +1,6 @@
 """Every recipe that comes with the project: what it says, and that every variant of it trains."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -163,6 +164,39 @@ def test_every_variant_has_the_same_budget_and_spends_all_of_its_grid(name):
         assert len(tried) == recipe.tune.budget == recipe.tune.offered(variant)
         for settings in tried:
             with_settings(recipe, settings, variant)
+
+
+def set_in_the_head(name: str) -> list[str]:
+    """What the head of a recipe says that can be set, but for what its reader is to put in."""
+    said = re.findall(r"--set ([^\s']+=[^\s']*[^\s',])", head(name))
+    return [change for change in said if not change.partition("=")[2].isupper()]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if set_in_the_head(name)])
+def test_what_the_head_sets_can_be_set(name):
+    recipe = load_recipe(name, changes=set_in_the_head(name))
+    assert recipe.content() != load_recipe(name).content()
+
+
+def test_abdomen_labels_can_be_trained_as_published_pretraining_included():
+    recipe = load_recipe("abdomen-labels", changes=set_in_the_head("abdomen-labels"))
+    later = take_variant(recipe, "two-heads-clustering-10")
+    before = pretraining_recipe(later, "clustering")
+    assert later.training.epochs * (later.training.steps_per_epoch or 0) == 5000
+    assert (before.training.epochs, before.training.learning_rate) == (100, 1e-4)
+    for stream in (before.streams["unlabelled"], later.streams["unlabelled"]):
+        assert stream.batch_size == 16 * stream.frames_per_exam
+
+
+@pytest.mark.parametrize("weights", ["", "clustering-", "imagenet-"])
+def test_two_heads_are_compared_with_one_at_every_amount_and_from_the_same_weights(weights):
+    recipe = load_recipe("abdomen-labels")
+    for amount in (10, 20, 50, 100):
+        one, two = f"one-head-{weights}{amount}", f"two-heads-{weights}{amount}"
+        assert recipe.study.compared_with(two) == one
+        settings = [take_variant(recipe, name) for name in (one, two)]
+        assert len({each.model.weights for each in settings}) == 1
+        assert len({each.split.label_fraction for each in settings}) == 1
 
 
 # Published numbers
