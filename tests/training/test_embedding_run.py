@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from sonoprior.cases import CaseSet
 from sonoprior.cases.loading.cache import Cache
-from sonoprior.core.errors import RecipeError
+from sonoprior.core.errors import DataError, RecipeError
 from sonoprior.training import load
 from sonoprior.training.assemble import assemble, preflight
 from sonoprior.training.loop import train_epoch
@@ -277,6 +277,30 @@ def test_a_training_part_with_one_class_of_a_level_trains_the_others(views, tmp_
     row, _ = step(recipe, views, tmp_path, train=adnexa)
     assert row["train.similarity.view"] > 0
     assert np.isnan(row["train.similarity.meta"])
+
+
+@pytest.mark.parametrize(
+    ("level", "changes", "said"),
+    [
+        ("meta", {}, "the level 'meta' must have cases of at least 2 classes, but .* are of 'adnexal view';"),
+        ("view", {}, "the level 'view' must have .* are of 'transverse view of right adnexa';"),
+        ("meta", {"hierarchy": None, "retrieval": {"also": ["meta"]}}, "the level 'meta' .* 'adnexal view'"),
+    ],
+)
+def test_a_level_that_all_cases_share_is_refused_before_training(level, changes, said, views):
+    """Whatever `dataset.yaml` declares."""
+    alone = views.subset(np.flatnonzero(views.labels(level) == 0))
+    assert len(alone.classes(level)) > 1
+    if "hierarchy" in changes:
+        changes = changes | {"objectives": {"one": {"type": "metric"}}, "data__level": "view"}
+    with pytest.raises(DataError, match=said):
+        preflight(changed(**changes), alone)
+
+
+def test_a_run_is_measured_on_cases_of_one_class_of_a_level(embedded, views):
+    alone = views.subset(np.flatnonzero(views.labels("meta") == 0))
+    measured = load(embedded.run).evaluate(alone).metrics["all"]
+    assert measured["recall@1.meta"]["value"] == 1
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ from .recipe_file import pretraining_recipe
 from .schedule import PolynomialDecay
 from .step import RecordedStep, Step, plain_step
 from .streams import OneView, Stream
-from .task import Task, task_of
+from .task import Task, check_divided, task_of
 from .text_side import text_space
 from .unlabelled import StreamCases, check_views, stream_cases, tells_sides, unlabelled_stream
 from .validation import Validation
@@ -168,6 +168,7 @@ def preflight(recipe: Recipe, case_set: CaseSet, texts: Path | None = None) -> N
     if recipe.pretrained_with is not None:
         preflight(pretraining_recipe(recipe, recipe.pretrained_with), case_set, texts)
     task, spec = task_of(recipe, case_set), usable_priors(recipe, case_set)
+    check_divided(task, case_set)
     watched = metric_named(recipe.training.monitor)
     if watched.reads == "cases":
         level = watched.name.partition(".")[2]

@@ -94,6 +94,28 @@ def task_of(recipe: Recipe, case_set: CaseSet, parts: Parts | None = None) -> Ta
     return Task(level, classes, labels, heads, hierarchy, singles, members, combinations)
 
 
+def check_divided(task: Task, case_set: CaseSet) -> None:
+    """Refuse a level at which all cases share one class: nothing is learnt there, and every case is right.
+
+    Its classes may be several all the same, where they are those that are declared.
+
+    Args:
+        task: what is learnt.
+        case_set: the cases.
+
+    Raises:
+        DataError: naming the level and the class.
+    """
+    for level, labels in task.labels.items():
+        found = np.unique(labels[labels >= 0])
+        if len(found) < 2:
+            shared = listed(f"'{task.classes[level][number]}'" for number in found)
+            raise DataError(
+                f"the level '{level}' must have cases of at least 2 classes, but the labelled cases of"
+                f" {case_set.root} are of {shared or 'none'}; leave the level out, or add cases."
+            )
+
+
 def _combinations(recipe: Recipe, level: str, case_set: CaseSet, parts: Parts) -> Integers:
     """The class numbers with a logit of their own: those with enough labelled training cases."""
     spec = recipe.model.combinations
