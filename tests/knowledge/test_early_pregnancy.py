@@ -31,7 +31,7 @@ def test_it_is_bundled_and_says_that_it_is_an_illustration(graph):
 
 
 def test_it_has_one_root_and_the_relations_of_the_exam(graph):
-    assert graph.root == "early pregnancy exam"
+    assert graph.roots == ("early pregnancy exam",)
     assert graph.relations == ("excludes", "seen_in", "suggests")
 
 

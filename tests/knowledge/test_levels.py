@@ -109,6 +109,38 @@ def test_ways_of_different_length_to_a_depth_are_ambiguous():
         levels(graph, ["x", "y"], {"level": 1})
 
 
+TREES = made(
+    ("uterus", "view"),
+    ("adnexa", "view"),
+    ("fibroid", "finding"),
+    ("cyst", "finding"),
+    ("left adnexa", "adnexa"),
+    ("alone", "alone above"),
+)
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_depth_below_several_roots_is_refused(depth):
+    with pytest.raises(
+        OntologyError,
+        match="must lie under one root of the ontology 'small', because the level 'meta' is a depth below it,"
+        " but they lie under 2: view, finding; name the classes of the level",
+    ):
+        levels(TREES, ["uterus", "left adnexa", "fibroid"], {"meta": depth})
+
+
+def test_roots_without_labels_are_no_harm_nor_are_several_where_classes_are_named():
+    assert levels(TREES, ["uterus", "left adnexa"], {"meta": 1}).classes[1] == ("uterus", "adnexa")
+    by_tree = levels(TREES, ["uterus", "left adnexa", "cyst"], {"tree": ["view", "finding"]})
+    np.testing.assert_array_equal(by_tree.paths[:, 1], [0, 0, 1])
+
+
+def test_a_label_under_two_roots_is_under_both():
+    graph = made(("x", "a"), ("x", "b"), ("y", "a"))
+    with pytest.raises(OntologyError, match="they lie under 2: a, b"):
+        levels(graph, ["x", "y"], {"meta": 1})
+
+
 def test_a_label_without_a_class_at_some_level_is_refused():
     with pytest.raises(OntologyError, match="the label 'one' must have a class at the level 'meta', but has"):
         levels(DIAMOND, ["one", "right"], {"meta": ["right"]})

@@ -1,7 +1,7 @@
 """The label path: to which class of every level a label belongs.
 
-A level is a named set of classes, as in `dataset.yaml`, or the terms at a depth below the root. A label may
-be an inner node, and is then its own class where it stands in a level's set.
+A level is a named set of classes, as in `dataset.yaml`, or the terms at a depth below the one root of all
+labels. A label may be an inner node, and is then its own class where it stands in a level's set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,7 +62,8 @@ def levels(
 
     Raises:
         OntologyError: if a label or class is unknown or stands twice, a label has no class at some level or
-            several (every way is shown), all labels share one class, or a level is named twice.
+            several (every way is shown), all labels share one class, a level is named twice, or depths are
+            counted from several roots.
     """
     if leaf in higher:
         raise OntologyError(f"a level must have a name of its own, but two are called '{leaf}'.")
@@ -111,6 +112,7 @@ def _beyond(ontology: Ontology, far: str, near: str) -> bool:
 
 
 def _by_depth(ontology: Ontology, level: str, depth: int, codes: Sequence[str]) -> Found:
+    _check_one_root(ontology, level, codes)
     depths: dict[str, set[int]] = {}
     for code in ontology.order:
         depths[code] = {1 + above for parent in ontology.parents(code) for above in depths[parent]} or {0}
@@ -120,6 +122,18 @@ def _by_depth(ontology: Ontology, level: str, depth: int, codes: Sequence[str]) 
         for code in codes
     ]
     return {code: ontology.terms[code].name for code in there if code in found}, found
+
+
+def _check_one_root(ontology: Ontology, level: str, codes: Sequence[str]) -> None:
+    """Terms of two trees at one depth have nothing in common."""
+    above = frozenset().union(*(ontology.ancestors(code) for code in codes))
+    roots = [ontology.terms[code].name for code in ontology.roots if code in above]
+    if len(roots) > 1:
+        raise OntologyError(
+            f"the labels must lie under one root of the ontology '{ontology.name}', because the level"
+            f" '{level}' is a depth below it, but they lie under {len(roots)}: {listed(roots)}; name the"
+            " classes of the level instead."
+        )
 
 
 def _only(ontology: Ontology, level: str, code: str, found: Sequence[str]) -> str:

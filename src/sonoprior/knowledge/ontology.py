@@ -128,20 +128,6 @@ class Ontology:
         passed = {parent for code in common for parent in self._parents[code]}
         return tuple(code for code in self.order if code in common - passed)
 
-    @property
-    def root(self) -> str:
-        """The code of the only root, for what needs one.
-
-        Raises:
-            OntologyError: if there are several; names them.
-        """
-        if len(self.roots) != 1:
-            names = listed(self.terms[code].name for code in self.roots)
-            raise OntologyError(
-                f"the ontology '{self.name}' must have one root here, but it has {len(self.roots)}: {names}."
-            )
-        return self.roots[0]
-
     def find(self, text: str) -> Term:
         """The term of a code, else of a name, else of a synonym, in upper or lower case.
 
