@@ -69,7 +69,7 @@ def test_alpha_is_that_of_the_prior_on_sizes_where_clusters_are_made(small, tmp_
             "seeds": 1,
             "variants": {
                 "plain": {},
-                "higher": {"objectives.clustering.size": prior | {"alpha": 1.5}},
+                "higher": {"objectives.clustering.size.alpha": 1.5},
                 "entropy": {"objectives.clustering.size": {"name": "entropy"}},
             },
         },

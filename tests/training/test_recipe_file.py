@@ -14,8 +14,10 @@ from sonoprior.training.recipe_file import (
     known_keys,
     load_recipe,
     recipe_names,
+    recipe_of_run,
     take_variant,
     with_value,
+    write_recipe,
 )
 
 FOLDER = Path(load_recipe.__code__.co_filename).parents[1] / "recipes"
@@ -65,6 +67,16 @@ def test_published_numbers_of_a_variant_are_of_a_metric_that_its_runs_have(name)
     for table in recipe.published:
         for row in table.rows:
             assert "variant" not in row or row.get("metric", table.metric) in measured
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_what_every_run_keeps_of_its_recipe_reads_back(name, tmp_path):
+    """Also where another variant of the study changes what this one has not."""
+    recipe = load_recipe(name)
+    for number, variant in enumerate(recipe.study.variants):
+        taken = take_variant(recipe, variant)
+        write_recipe(tmp_path / f"{number}.yaml", taken)
+        assert recipe_of_run(tmp_path / f"{number}.yaml") == taken
 
 
 def test_a_resolved_recipe_reads_back_as_itself(tiny_recipe, tmp_path):

@@ -17,7 +17,7 @@ from sonoprior.core.errors import DataError, FolderError
 from sonoprior.core.folder import read_json, require
 from sonoprior.training.parts import read_table
 from sonoprior.training.recipe import Recipe
-from sonoprior.training.recipe_file import load_recipe
+from sonoprior.training.recipe_file import recipe_of_run
 from sonoprior.training.retrieval_evaluation import measured_names, numbers_of
 
 # What `sonoprior.training.run` writes, the metrics last; not imported from there: that comes with torch.
@@ -154,7 +154,7 @@ class FinishedRun:
                 f"{folder / 'run.json'} must name {listed(needed)}, but lacks {listed(absent)}."
             )
         own = {name: identity[name] for name in told if name in identity}
-        return FinishedRun(folder=folder, recipe=load_recipe(folder / "recipe.yaml"), **own)
+        return FinishedRun(folder=folder, recipe=recipe_of_run(folder / "recipe.yaml"), **own)
 
     @property
     def by_clusters(self) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from sonoprior.cases.case_set import CaseSet
 from sonoprior.core.folder import whole_file
 from sonoprior.training.recipe import Recipe
-from sonoprior.training.recipe_file import load_recipe
+from sonoprior.training.recipe_file import recipe_of_run
 from sonoprior.training.run import WEIGHTS, is_finished
 
 from .ensemble import refuse_what_has_no_ensemble
@@ -77,4 +77,4 @@ def trained_by(tuned: Path, recipe: Recipe) -> dict[PlannedRun, Path]:
 def _trained(folder: Path, recipe: Recipe) -> bool:
     if not is_finished(folder) or not (folder / WEIGHTS).is_file():
         return False
-    return load_recipe(folder / RECIPE).decisive() == recipe.decisive()
+    return recipe_of_run(folder / RECIPE).decisive() == recipe.decisive()

@@ -34,7 +34,7 @@ from .image_files import find_images
 from .machine import choose_device
 from .parts import case_groups, read_table
 from .recipe import Recipe
-from .recipe_file import load_recipe
+from .recipe_file import recipe_of_run
 from .run import FORMAT, KIND, WEIGHTS, asked_of
 from .task import heads_of, level_of, task_of
 
@@ -100,7 +100,7 @@ class Predictor:
     def __init__(self, folder: Path, device: str = "auto") -> None:
         require(folder, KIND, FORMAT)
         self.folder = folder
-        self.recipe: Recipe = load_recipe(folder / "recipe.yaml")
+        self.recipe: Recipe = recipe_of_run(folder / "recipe.yaml")
         self.identity: dict[str, Any] = read_json(folder / "run.json")
         self.priors: list[str] = self.identity["priors"]
         self.model = self._model(choose_device(device))

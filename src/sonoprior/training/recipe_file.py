@@ -82,6 +82,19 @@ def load_recipe(
     return recipe if variant is None else take_variant(recipe, variant, fold, where=where)
 
 
+def recipe_of_run(path: Path) -> Recipe:
+    """The recipe that a run folder keeps: settings to train with, and of its study what others read there.
+
+    The variants of the study are not checked, because they are changes to the study's recipe and not to this
+    one: where this one has another prior on sizes, an alpha of the study's prior has no place.
+
+    Raises:
+        RecipeError: if the file cannot be read or used.
+    """
+    where, text = _source(path)
+    return validated(_parsed(where, text), where)
+
+
 def take_variant(recipe: Recipe, variant: str, fold: int | None = None, *, where: str = "") -> Recipe:
     """The recipe with the settings of one of its variants, and what tuning chose for it.
 

@@ -35,7 +35,7 @@ from .pretraining import (
     with_weights,
 )
 from .recipe import Recipe, differing_keys
-from .recipe_file import load_recipe, pretraining_recipe, write_recipe
+from .recipe_file import pretraining_recipe, recipe_of_run, write_recipe
 from .retrieval_evaluation import Known, of_term_sets
 from .task import Task, level_of, task_of
 from .text_side import keep_texts, read_texts
@@ -218,7 +218,7 @@ def check_same(plan: Plan, out: Path) -> None:
         FolderError: naming what differs.
     """
     require(out, KIND, FORMAT)
-    kept = load_recipe(out / "recipe.yaml")
+    kept = recipe_of_run(out / "recipe.yaml")
     differing = differing_keys(kept.decisive(), plan.recipe.decisive())
     identity = _identity(plan, level_of(plan.recipe, plan.case_set))
     differing += differing_keys(read_json(out / "run.json"), identity)
