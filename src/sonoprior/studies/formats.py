@@ -2,6 +2,9 @@
 
 from math import isfinite
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sonoprior.metrics import Interval
 from sonoprior.render.blocks import Tone
 
@@ -54,6 +57,15 @@ def spread(outcome: Outcome) -> str:
     """Mean and standard deviation over runs: "71.2 ± 2.1"."""
     mean = number(outcome.interval.value, outcome.measure)
     return f"{mean} ± {number(outcome.std, outcome.measure)}" if isfinite(outcome.std) else mean
+
+
+def percentages(shares: NDArray[np.float64]) -> str:
+    """Mean and standard deviation of the shares that are defined, in percent: "71.2 ± 2.1"."""
+    defined = 100 * shares[~np.isnan(shares)]
+    if not len(defined):
+        return NOTHING
+    mean = f"{defined.mean():.1f}"
+    return f"{mean} ± {defined.std(ddof=1):.1f}" if len(defined) > 1 else mean
 
 
 def counted(count: int, thing: str) -> str:

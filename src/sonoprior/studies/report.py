@@ -21,6 +21,7 @@ from .folds_as_one import folds_as_one
 from .gallery import Load
 from .labels_saved_section import labels_saved
 from .layout import REPORT
+from .pseudo_labels import pseudo_labels
 from .results import StudyResults
 from .spread_section import spread
 from .tried import what_was_tried
@@ -127,6 +128,7 @@ def report_of_study(
         *_embedding_parts(results.runs, few, closer, results.chosen, case_set),
         Part("Class by class and how sure", sections.class_by_class(few, closer, some)),
         Part("How training went", sections.training_curves(few, some)),
+        Part("What the pseudo-labels were", pseudo_labels(results.runs)),
         Part("What was tried", what_was_tried(results)),
         Part("What changed", sections.changed_cases(results)),
         Part("Errors", sections.worst(opposed, case_set), images=True),
@@ -149,6 +151,7 @@ def report_of_run(run: FinishedRun, case_set: CaseSet | None = None, load: Load 
         *_embedding_parts(runs, runs, runs, run.variant, case_set),
         Part("Class by class and how sure", sections.class_by_class(runs, runs, run)),
         Part("How training went", sections.training_curves(runs, run)),
+        Part("What the pseudo-labels were", pseudo_labels(runs)),
         Part("Errors", sections.worst(runs, case_set), images=True),
         Part("How this run was made", sections.recipe_and_versions([run], run.recipe)),
     ]
