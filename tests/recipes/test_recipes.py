@@ -65,6 +65,8 @@ ENDPOINTS = {
     "labels-saved-several": "weighted_f1",
     "phantom-disorder": "recall@1.disorder",
 }
+OF_VIEWS = ("sal", "olg", "pga-olg", "text-encoders", "hierarchy")
+SECONDARY = {f"phantom-{name}": ("recall@1.meta",) for name in OF_VIEWS}
 # Exams of a few frames, so that a batch is had of the smallest set.
 OF_STREAMS = {"streams.unlabelled.batch_size": 12, "streams.unlabelled.frames_per_exam": 3}
 
@@ -107,6 +109,7 @@ def test_a_recipe_says_what_it_asks_and_what_it_takes(name, quick):
     usual = f"recall@1.{recipe.data.level}" if recipe.model.embedding else "accuracy"
     assert recipe.study.primary == ENDPOINTS.get(name, usual)
     assert recipe.training.monitor == recipe.study.primary
+    assert recipe.study.secondary == SECONDARY.get(name, ())
     said = head(name)
     assert f"sonoprior study {name} --quick" in said
     assert all(line.startswith("#") for line in said.splitlines())

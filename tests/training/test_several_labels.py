@@ -258,6 +258,8 @@ def test_a_metric_of_a_class_needs_that_class(shapes, tmp_path):
     assert task_of(recipe_of(SEVERAL, tmp_path, "training.monitor=f1.bar"), shapes)
     with pytest.raises(RecipeError, match=r"metric f1\.ring: a class of the level 'shapes' must be one of"):
         task_of(recipe_of(SEVERAL, tmp_path, "training.monitor=f1.ring"), shapes)
+    with pytest.raises(RecipeError, match=r"metric f1\.ring: a class of the level 'shapes' must be one of"):
+        task_of(recipe_of(SEVERAL, tmp_path, "study.secondary=[f1.ring]"), shapes)
 
 
 def test_a_metric_of_decisions_is_not_for_a_classifier(tmp_path):

@@ -87,7 +87,7 @@ class Claim:
     Attributes:
         treated: the variant in question.
         reference: the variant that it is compared with.
-        difference: treated minus reference, in the primary measure.
+        difference: treated minus reference, in an endpoint of the study.
         patients: p over other patients, corrected over the family.
         training_sets: p over other training sets, corrected over the family; NaN with one split.
         family: how many differences are looked at together.

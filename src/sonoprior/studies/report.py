@@ -16,6 +16,7 @@ from sonoprior.render.markdown import write_markdown
 from sonoprior.render.page import Page
 
 from . import asked, embedding_sections, sections
+from .endpoints import secondary_endpoints
 from .finished import FinishedRun
 from .folds_as_one import folds_as_one
 from .gallery import Load
@@ -115,6 +116,7 @@ def report_of_study(
     parts = [
         Part("The question", sections.the_question(results)),
         Part("The answer", sections.the_answer(results)),
+        Part("The secondary endpoints", secondary_endpoints(results)),
         Part(asked.what_mattered(results), asked.controls(results)),
         Part("How many labels it saves", labels_saved(results)),
         Part(f"How it spreads over {asks.spread.axis}" if asks.spread else "", spread(results)),

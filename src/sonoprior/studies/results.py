@@ -4,7 +4,8 @@ The statistics, in full. A run's metric is computed on the run's own test cases.
 mean over its runs (folds x seeds), with their sample standard deviation; its interval draws patients or
 duplicate groups (`metrics.bootstrap.averaged`). How variants are compared is said in `differences`. Where
 several are compared, the p-values of the primary measure are corrected over them after Holm: the variants
-of the study are one family, the controls another, the points of a curve a third.
+of the study are one family, the controls another, the points of a curve a third. In each secondary measure
+the variants of the study are a family once more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -96,6 +97,11 @@ class StudyResults:
         """What was fixed beforehand as the endpoint."""
         return measure_named(self.recipe.study.primary)
 
+    @cached_property
+    def secondary(self) -> list[Measure]:
+        """The further endpoints."""
+        return [measure_named(name) for name in self.recipe.study.secondary]
+
     @property
     def every_run(self) -> list[FinishedRun]:
         """The runs of all variants."""
@@ -164,20 +170,42 @@ class StudyResults:
 
         Chosen without the test cases, so that its test result is not the luckiest of several.
         """
-        sign = 1 if self.primary.higher_is_better else -1
-        scores = {name: sign * self._validation(name) for name in self.candidates}
-        # A number that is not defined on the validation cases (AUROC of one class) is never the best.
-        return max(scores, key=lambda name: np.nan_to_num(scores[name], nan=-np.inf)) if scores else None
+        return self._best(self.candidates) if self.candidates else None
+
+    @cached_property
+    def families(self) -> dict[str, list[str]]:
+        """Each reference to the treated variants that are compared with it."""
+        found: dict[str, list[str]] = {}
+        for claim in self.claims:
+            found.setdefault(claim.reference, []).append(claim.treated)
+        return found
+
+    @cached_property
+    def chosen_of(self) -> dict[str, str]:
+        """Each reference to that one of its family which is best as `chosen` is."""
+        return {reference: self._best(names) for reference, names in self.families.items()}
 
     @cached_property
     def claims(self) -> list[Claim]:
         """What the study asks about, each variant against its reference, corrected over all of them."""
-        references = {name: self.reference(name) for name in self.treated}
-        return self.claims_of([(name, other) for name, other in references.items() if other])
+        return self.claims_in(self.primary)
 
-    def claim(self, treated: str) -> Claim | None:
-        """The claim about a variant; None for one that the study does not ask about."""
-        return next((claim for claim in self.claims if claim.treated == treated), None)
+    def claims_in(self, endpoint: Measure) -> list[Claim]:
+        """As `claims`, in the primary endpoint or another one."""
+        if endpoint.name not in self._claims:
+            references = {name: self.reference(name) for name in self.treated}
+            names = [(name, other) for name, other in references.items() if other]
+            self._claims[endpoint.name] = self.claims_of(names, endpoint)
+        return self._claims[endpoint.name]
+
+    @cached_property
+    def _claims(self) -> dict[str, list[Claim]]:
+        return {}
+
+    def claim(self, treated: str, endpoint: Measure | None = None) -> Claim | None:
+        """The claim about a variant, in the primary endpoint or another one; None where nothing is asked."""
+        claims = self.claims_in(endpoint or self.primary)
+        return next((claim for claim in claims if claim.treated == treated), None)
 
     @cached_property
     def control_claims(self) -> list[Claim]:
@@ -205,21 +233,32 @@ class StudyResults:
         """What each variant loses from one kind of test cases to the other."""
         return losses(self)
 
-    def claims_of(self, names: Sequence[tuple[str, str]]) -> list[Claim]:
+    def claims_of(self, names: Sequence[tuple[str, str]], endpoint: Measure | None = None) -> list[Claim]:
         """The differences (treated, reference) that have a run in common, corrected over all of them."""
-        found = [(treated, other, self.between(treated, other)) for treated, other in names]
+        found = [(treated, other, self.between(treated, other, endpoint)) for treated, other in names]
         return claims([(treated, other, of) for treated, other, of in found if of is not None])
 
-    def between(self, treated: str, reference: str) -> Difference | None:
-        """The difference of two variants in the primary endpoint; None without a run in common."""
-        key = (treated, reference)
+    def between(self, treated: str, reference: str, endpoint: Measure | None = None) -> Difference | None:
+        """The difference of two variants in an endpoint, the primary one if none is named.
+
+        None without a run in common.
+        """
+        measure = endpoint or self.primary
+        key = (treated, reference, measure.name)
         if key not in self._between:
-            self._between[key] = difference(self.primary, self.matched(treated, reference), SAMPLES)
+            self._between[key] = difference(measure, self.matched(treated, reference), SAMPLES)
         return self._between[key]
 
     @cached_property
-    def _between(self) -> dict[tuple[str, str], Difference | None]:
+    def _between(self) -> dict[tuple[str, str, str], Difference | None]:
         return {}
+
+    def _best(self, names: Sequence[str]) -> str:
+        """The best of some variants in the primary endpoint on validation."""
+        sign = 1 if self.primary.higher_is_better else -1
+        scores = {name: sign * self._validation(name) for name in names}
+        # A number that is not defined on the validation cases (AUROC of one class) is never the best.
+        return max(scores, key=lambda name: np.nan_to_num(scores[name], nan=-np.inf))
 
     def _validation(self, variant: str) -> float:
         values = [self._value(self.primary, run, "validation") for run in self.runs[variant]]
@@ -244,16 +283,20 @@ class StudyResults:
         )
 
     def _difference(self, variant: str, reference: str, measure: Measure) -> Difference | None:
-        if measure is self.primary:
-            return self.between(variant, reference)
+        if self._is_endpoint(measure):
+            return self.between(variant, reference, measure)
         return difference(measure, self.matched(variant, reference))
+
+    def _is_endpoint(self, measure: Measure) -> bool:
+        return measure.name in {self.primary.name, *self.recipe.study.secondary}
 
     def table(self) -> pd.DataFrame:
         """One row for each variant and measure, as it stands in results.csv."""
         return pd.DataFrame([self._row(outcome) for outcome in self.outcomes.values()])
 
     def _row(self, outcome: Outcome) -> dict[str, Any]:
-        claim = self.claim(outcome.variant) if outcome.measure is self.primary else None
+        asked = self._is_endpoint(outcome.measure)
+        claim = self.claim(outcome.variant, outcome.measure) if asked else None
         return row_of(outcome) | ({} if claim is None else corrected_columns(claim))
 
     def summary(self) -> dict[str, Any]:
@@ -270,6 +313,11 @@ class StudyResults:
             "missing": list(self.missing),
             "comparisons": len(self.claims),
             "variants": {name: plain(self._row(self.outcome(name))) for name in self.runs},
+            "secondary": [
+                {"measure": measure.name} | plain(claim_row(claim))
+                for measure in self.secondary
+                for claim in self.claims_in(measure)
+            ],
             "controls": [plain(claim_row(claim)) for claim in self.control_claims],
             "curve": [plain(row) for line in self.curve for row in line.rows()],
             "labels_saved": [] if self.label_curves is None else self.label_curves.rows(),

@@ -17,6 +17,7 @@ from sonoprior.training.recipe_file import as_yaml
 
 from . import figures, tables
 from .command import commands
+from .endpoints import best_of_families
 from .figures import Runs
 from .finished import FinishedRun
 from .formats import bounds, valued, with_article
@@ -57,6 +58,7 @@ def the_answer(results: StudyResults) -> Blocks:
         *figures.difference_plot(results),
         tables.primary_table(results),
         *([tables.claims_table(results.claims, results.primary)] if results.claims else []),
+        *best_of_families(results),
         *figures.paired_plot(results),
     ]
 

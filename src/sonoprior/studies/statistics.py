@@ -8,7 +8,7 @@ _RUNS = (
 )
 _PATIENTS = (
     f"Other patients: percentile bootstrap over whole patients or duplicate groups ({SAMPLES:,} draws for"
-    " differences in the endpoint, 1,000 for all else), the same draw for both; it speaks of these trained"
+    " differences in the endpoints, 1,000 for all else), the same draw for both; it speaks of these trained"
     " networks. Some measures rise by themselves where cases repeat in a draw, such as how well clusters"
     " agree with classes; their draws are moved so that their mean is the number itself."
 )
@@ -24,8 +24,9 @@ _UNSEEN = (
     " classes, not of others that might have been left out instead."
 )
 _SEVERAL = (
-    "Several comparisons: p-values are corrected after Holm (1979), separately for what the study asks, for"
-    " its controls, and for the points of its curve. Intervals, and the other measures, are not corrected."
+    "Several comparisons: p-values are corrected after Holm (1979), separately for what the study asks, in"
+    " the primary endpoint and in each secondary one, for its controls, and for the points of its curve."
+    " Intervals, and the other measures, are not corrected."
 )
 _RETRIEVAL = (
     "Retrieval: a case that could find no other of its class counts in no measure at that level. The"

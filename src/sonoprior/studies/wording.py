@@ -89,7 +89,7 @@ def choice(results: StudyResults) -> str:
     )
     found = claim.difference
     runs = f"{claim.treated} was better in {found.better} of {len(found.of_runs)} pairs of runs."
-    return f"{how}{runs}{_among_all(results.claims, results.primary)}"
+    return f"{how}{runs} {among_all(results.claims, results.primary)}".rstrip()
 
 
 def _part_of_test(protocol: str) -> str:
@@ -98,8 +98,8 @@ def _part_of_test(protocol: str) -> str:
     return "the test cases had no part in that choice"
 
 
-def _among_all(claims: Sequence[Claim], measure: Measure) -> str:
-    """How many of several differences are certain, in either direction."""
+def among_all(claims: Sequence[Claim], measure: Measure) -> str:
+    """How many of several differences are certain, in either direction; nothing of a single one."""
     if len(claims) < 2:
         return ""
     ways = [
@@ -108,7 +108,7 @@ def _among_all(claims: Sequence[Claim], measure: Measure) -> str:
         if claim.covers_patients
     ]
     return (
-        f" Of the {len(claims)} differences that the study asks about, {sum(ways)} are for the better and"
+        f"Of the {len(claims)} differences that the study asks about, {sum(ways)} are for the better and"
         f" {len(ways) - sum(ways)} for the worse over other patients, corrected for their number;"
         f" {len(claims) - len(ways)} may be nothing."
     )

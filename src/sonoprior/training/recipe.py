@@ -332,6 +332,8 @@ class Recipe(RecipePart):
         known = metric_names(self.names_by, levels, list(self.retrieval.kinds))
         self._check_metric("training.monitor", self.training.monitor, monitor_names(self.names_by, levels))
         self._check_metric("study.primary", self.study.primary, known)
+        for name in self.study.secondary:
+            self._check_metric("a metric of study.secondary", name, known)
         if self.tune and self.tune.metric:
             self._check_metric("tune.metric", self.tune.metric, known)
         return self
@@ -420,9 +422,9 @@ class Recipe(RecipePart):
 
     @property
     def metrics_named(self) -> list[str]:
-        """The metrics that the recipe names: its monitor, its primary and that of its tuning."""
+        """The metrics that the recipe names: its monitor, its endpoints and that of its tuning."""
         tuned = [self.tune.metric] if self.tune and self.tune.metric else []
-        return [self.training.monitor, self.study.primary, *tuned]
+        return [self.training.monitor, self.study.primary, *self.study.secondary, *tuned]
 
     @property
     def pretrained_with(self) -> str | None:

@@ -129,6 +129,8 @@ class StudySettings(RecipePart):
         question: one sentence that the study answers; it stands first on the result page.
         baseline: the variant that the others are compared with.
         primary: the metric of the comparison, fixed beforehand.
+        secondary: further metrics that are compared in the same way, each as a family of its own; nothing is
+            chosen by them.
         seeds: runs of each variant and fold.
         variants: name to the settings in which it differs, as dotted keys. `split.label_fraction` is the
             only key of the split among them: such a variant trains on a part of the training cases, and
@@ -149,6 +151,7 @@ class StudySettings(RecipePart):
     question: str = ""
     baseline: str = "plain"
     primary: str = "balanced_accuracy"
+    secondary: tuple[str, ...] = ()
     seeds: PositiveInt = 5
     variants: dict[str, dict[str, Any]] = Field(default_factory=lambda: {"plain": {}}, min_length=1)
     against: dict[str, str] = Field(default_factory=dict)
@@ -165,6 +168,11 @@ class StudySettings(RecipePart):
     def _known_primary(cls, value: str) -> str:
         return metric_named(value, "primary").name
 
+    @field_validator("secondary")
+    @classmethod
+    def _known_secondary(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(metric_named(name, "secondary").name for name in value)
+
     @field_validator("variants")
     @classmethod
     def _usable_variants(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -176,6 +184,18 @@ class StudySettings(RecipePart):
                 )
             settings_of_a_run(f"the variant '{name}'", settings, OF_VARIANTS)
         return value
+
+    @model_validator(mode="after")
+    def _each_endpoint_once(self) -> "StudySettings":
+        seen = {self.primary}
+        for name in self.secondary:
+            if name in seen:
+                raise ValueError(
+                    "secondary must name metrics other than the primary one, each of them once, but got"
+                    f" '{name}' again"
+                )
+            seen.add(name)
+        return self
 
     @model_validator(mode="after")
     def _something_can_be_lost(self) -> "StudySettings":
