@@ -8,6 +8,7 @@ from sonoprior.core.errors import DataError
 from sonoprior.metrics.classification import (
     SCALARS,
     class_f1,
+    class_precision,
     class_recall,
     classification,
     confusion,
@@ -31,8 +32,13 @@ def test_scalars_agree_with_scikit_learn(seed):
     assert found["accuracy"] == pytest.approx(oracle.accuracy_score(labels, predicted))
     assert found["balanced_accuracy"] == pytest.approx(oracle.balanced_accuracy_score(labels, predicted))
     assert found["macro_f1"] == pytest.approx(oracle.f1_score(labels, predicted, average="macro"))
+    assert found["macro_precision"] == pytest.approx(
+        oracle.precision_score(labels, predicted, average="macro")
+    )
     assert found["auroc"] == pytest.approx(oracle.roc_auc_score(labels, probabilities, multi_class="ovr"))
     assert found["f1"] == pytest.approx(oracle.f1_score(labels, predicted, average=None))
+    assert found["precision"] == pytest.approx(oracle.precision_score(labels, predicted, average=None))
+    assert found["recall"] == pytest.approx(oracle.recall_score(labels, predicted, average=None))
     assert found["confusion"] == oracle.confusion_matrix(labels, predicted).tolist()
 
 
@@ -56,6 +62,8 @@ def test_a_missing_class_is_left_out_and_never_counted_as_zero():
     assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2)
     assert found["f1"] == pytest.approx([4 / 5, 2 / 3, np.nan], nan_ok=True)
     assert found["macro_f1"] == pytest.approx((4 / 5 + 2 / 3) / 2)
+    assert found["precision"] == pytest.approx([1, 1 / 2, np.nan], nan_ok=True)
+    assert found["macro_precision"] == pytest.approx((1 + 1 / 2) / 2)
     assert found["confusion"] == [[2, 1, 0], [0, 1, 0], [0, 0, 0]]
     # Class 0: 0.3 (the negative) lies below 0.8 and 0.6, above 0.2. Class 1: 0.6 above 0.1, 0.3, below 0.7.
     assert found["auroc"] == pytest.approx((2 / 3 + 2 / 3) / 2)
@@ -65,6 +73,16 @@ def test_a_class_that_is_predicted_but_never_occurs_has_f1_zero_and_no_recall():
     labels, probabilities = np.array([0, 0]), np.array([[0.9, 0.1], [0.2, 0.8]])
     assert class_f1(labels, probabilities) == pytest.approx([2 / 3, 0])
     assert class_recall(labels, probabilities) == pytest.approx([1 / 2, np.nan], nan_ok=True)
+    assert class_precision(labels, probabilities) == pytest.approx([1, 0])
+
+
+def test_a_class_that_is_never_predicted_has_no_precision_and_a_recall_of_zero():
+    labels, probabilities = np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]])
+    theirs = oracle.precision_score(labels, [0, 0], average=None, zero_division=np.nan)
+    assert class_precision(labels, probabilities) == pytest.approx(theirs, nan_ok=True)
+    assert class_precision(labels, probabilities) == pytest.approx([1 / 2, np.nan], nan_ok=True)
+    assert class_recall(labels, probabilities) == pytest.approx([1, 0])
+    assert SCALARS["macro_precision"](labels, probabilities) == pytest.approx(1 / 2)
 
 
 def test_one_class_only_has_no_auroc():

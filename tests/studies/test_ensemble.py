@@ -9,6 +9,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from sonoprior.cases import CaseSet
 from sonoprior.core.errors import FolderError
+from sonoprior.metrics import SCALARS
 from sonoprior.studies.ensemble import mean_predictions, write_ensemble
 from sonoprior.studies.finished import FinishedRun, Predictions
 from sonoprior.studies.study import run_study
@@ -71,7 +72,7 @@ def test_ensembles_are_compared_as_the_study_compares(outcomes):
 def test_what_is_written(study, outcomes):
     table = pd.read_csv(study / "ensemble.csv")
     assert table["metric"].iloc[0] == "balanced_accuracy"
-    assert len(table) == len(outcomes) == 10
+    assert len(table) == len(outcomes) == 2 * len(SCALARS)
     summary = json.loads((study / "ensemble.json").read_text())
     assert summary["folds"] == 3
     assert summary["variants"]["plain"]["accuracy"]["difference"] is None

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score, precision_score, recall_score
 
 from made_study import FULL, SMALL, FakePredictor, Made, write_cases, write_study, write_tried
 from sonoprior.cases import CaseSet
@@ -362,6 +363,30 @@ def test_what_the_recipe_names_is_shown_too(many):
     assert [name for one in matrices for name in one.header] == list(closer)
     assert all(len(one.header) <= 3 for one in matrices)
     assert list(sections.looked_at(named("other-2"))) == [*sections.opposed(many), "other-2"]
+
+
+def test_the_table_of_classes_is_that_of_scikit_learn_over_the_predictions(small):
+    """Not of the metrics that a run kept: an older version kept fewer."""
+    scores = {"F1, %": f1_score, "precision, %": precision_score, "found, %": recall_score}
+    results = StudyResults.read(small.study)
+    classes = results.first.classes
+    rows = iter(sections.class_by_class(results.runs, {}, results.first)[0].rows)
+    for title, score in scores.items():
+        theirs = {
+            variant: [
+                score(table["label"], table["predicted"], labels=classes, average=None)
+                for table in (
+                    pd.read_csv(run.folder / "predictions.csv").query("part == 'test'") for run in runs
+                )
+            ]
+            for variant, runs in results.runs.items()
+        }
+        for at, name in enumerate(classes):
+            means = [100 * np.mean(found, axis=0)[at] for found in theirs.values()]
+            row = next(rows)
+            assert row[:2] == [title, name]
+            assert [float(cell.partition(" ")[0]) for cell in row[2:]] == pytest.approx(means, abs=0.051)
+    assert next(rows, None) is None
 
 
 def test_metrics_that_are_not_defined_are_dashes(small, tmp_path):

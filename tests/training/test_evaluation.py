@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 from torch import nn
 
 from sonoprior.cases.loading.cache import Cache
@@ -74,9 +74,13 @@ def test_metrics_are_those_of_scikit_learn(tables):
     found = measured(predictions, localisation, ["dark", "bright"])
     for part, rows in predictions.groupby("part"):
         assert found[part]["accuracy"]["value"] == accuracy_score(rows["label"], rows["predicted"])
-        theirs = f1_score(rows["label"], rows["predicted"], average=None, labels=["dark", "bright"])
-        for name, value in zip(["dark", "bright"], theirs, strict=True):
-            assert found[part][f"f1.{name}"]["value"] == pytest.approx(value)
+        for measure, score in {"f1": f1_score, "precision": precision_score, "recall": recall_score}.items():
+            labels = ["dark", "bright"]
+            theirs = score(
+                rows["label"], rows["predicted"], average=None, labels=labels, zero_division=np.nan
+            )
+            ours = [found[part][f"{measure}.{name}"]["value"] for name in labels]
+            assert np.array(ours, float) == pytest.approx(theirs, nan_ok=True)  # None is NaN
 
 
 def predicted(rows):
@@ -88,7 +92,8 @@ def test_a_number_that_is_not_defined_is_none():
     rows = predicted([("1", "test", "g", "a", "a", 0.9, 0.9, 0.1)])
     nothing = pd.DataFrame(columns=["case", "part", "label", "prior", "inside", "pointing", "correlation"])
     found = measured(rows, nothing, ["a", "b"])["test"]
-    assert found["auroc"] == {"value": None, "low": None, "high": None}
+    for name in ("auroc", "f1.b", "precision.b", "recall.b"):
+        assert found[name] == {"value": None, "low": None, "high": None}
     assert found["accuracy"] == {"value": 1.0, "low": None, "high": None}  # one group says nothing of others
     assert "inside" not in found
 

@@ -39,3 +39,11 @@ def test_a_resumed_log_holds_no_epoch_twice(tmp_path):
     again.close()
     assert logged(tmp_path) == [1, 2, 3]
     assert [step for step, _ in on_board(tmp_path, "val/accuracy")] == [1, 2, 3]
+
+
+def test_a_run_that_an_older_version_began_goes_on_with_what_is_measured_now(tmp_path):
+    log = Log(tmp_path, [row(1)])
+    log.add(row(2) | {"val.macro_precision": 0.25})
+    log.close()
+    with (tmp_path / "log.csv").open() as file:
+        assert [line["val.macro_precision"] for line in csv.DictReader(file)] == ["", "0.25"]

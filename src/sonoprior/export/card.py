@@ -30,7 +30,7 @@ from .seen import SeenPart
 
 PAGE, MARKDOWN = "index.html", "card.md"
 NOTHING = "–"
-_HEADLINES = 6
+_HEADLINES = 7
 _DIAGNOSIS = "It is no diagnosis and no medical device: nobody's care may rest on what it says."
 _OTHER_VIEWS = (
     "It knows the views that are listed here and no others. A frame of another view still gets one of these"

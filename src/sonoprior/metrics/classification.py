@@ -60,6 +60,11 @@ def macro_f1(labels: Labels, probabilities: Floats) -> float:
     return float(np.nanmean(_by_class(_sklearn().f1_score, labels, probabilities)))
 
 
+def macro_precision(labels: Labels, probabilities: Floats) -> float:
+    """Mean precision over the classes that are predicted; one that never is costs nothing here."""
+    return float(np.nanmean(_by_class(_sklearn().precision_score, labels, probabilities)))
+
+
 def auroc(labels: Labels, probabilities: Floats) -> float:
     """Area under the ROC curve, each class against the rest, mean over classes; NaN with one class only.
 
@@ -75,6 +80,7 @@ SCALARS: dict[str, Scalar] = {
     "balanced_accuracy": Scalar("balanced accuracy", balanced_accuracy, weighted.balanced_accuracy),
     "accuracy": Scalar("accuracy", accuracy, weighted.accuracy),
     "macro_f1": Scalar("macro F1", macro_f1, weighted.macro_f1),
+    "macro_precision": Scalar("macro precision", macro_precision, weighted.macro_precision),
     "auroc": Scalar("AUROC", auroc, weighted.auroc),
     "ece": Scalar("calibration error", ece, weighted.ece, higher_is_better=False, rises_with_repeats=True),
 }
@@ -83,6 +89,11 @@ SCALARS: dict[str, Scalar] = {
 def class_f1(labels: ArrayLike, probabilities: ArrayLike) -> Floats:
     """F1 of each class, (K,); NaN for a class that neither occurs nor is predicted."""
     return _by_class(_sklearn().f1_score, *checked(labels, probabilities))
+
+
+def class_precision(labels: ArrayLike, probabilities: ArrayLike) -> Floats:
+    """Share of the cases taken for each class that are of it, (K,); NaN for a class never predicted."""
+    return _by_class(_sklearn().precision_score, *checked(labels, probabilities))
 
 
 def class_recall(labels: ArrayLike, probabilities: ArrayLike) -> Floats:
@@ -114,8 +125,8 @@ def classification(labels: ArrayLike, probabilities: ArrayLike) -> dict[str, flo
         probabilities: (n, K), rows that sum to one.
 
     Returns:
-        the scalars of `SCALARS` by name, "f1" and "recall" (a number a class, NaN where not defined)
-        and "confusion" (K rows of K counts).
+        the scalars of `SCALARS` by name, "f1", "precision" and "recall" (a number a class, NaN where not
+        defined) and "confusion" (K rows of K counts).
 
     Raises:
         DataError: as `checked` says.
@@ -123,6 +134,7 @@ def classification(labels: ArrayLike, probabilities: ArrayLike) -> dict[str, flo
     scalars = {name: scalar(labels, probabilities) for name, scalar in SCALARS.items()}
     return scalars | {
         "f1": class_f1(labels, probabilities).tolist(),
+        "precision": class_precision(labels, probabilities).tolist(),
         "recall": class_recall(labels, probabilities).tolist(),
         "confusion": confusion(labels, probabilities).tolist(),
     }

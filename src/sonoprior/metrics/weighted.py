@@ -52,6 +52,12 @@ def macro_f1(weights: Floats, labels: Labels, probabilities: Floats) -> Floats:
     return _mean_of_defined(_ratio(2 * np.einsum("bkk->bk", counts), both))
 
 
+def macro_precision(weights: Floats, labels: Labels, probabilities: Floats) -> Floats:
+    """Mean over the classes that are predicted of the share of their cases that are right."""
+    counts = confusion(weights, labels, probabilities)
+    return _mean_of_defined(_ratio(np.einsum("bkk->bk", counts), counts.sum(axis=1)))
+
+
 def auroc(weights: Floats, labels: Labels, probabilities: Floats) -> Floats:
     """Mean over classes of the area under the ROC curve, each class against the rest."""
     classes = range(probabilities.shape[1])

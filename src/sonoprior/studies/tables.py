@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sonoprior.metrics import Interval
 from sonoprior.metrics.catalogue import HOW_WRONG, MAP_AT_R, NMI, SPEARMAN
-from sonoprior.metrics.classification import class_f1, class_recall
+from sonoprior.metrics.classification import class_f1, class_precision, class_recall
 from sonoprior.metrics.localisation import MEASURES
 from sonoprior.metrics.multilabel import MultiLabelScores, multilabel_scores
 from sonoprior.render.blocks import Cell, Table
@@ -136,9 +136,10 @@ def _measure_cell(outcome: Outcome) -> Cell:
 
 
 def class_table(runs: Runs, classes: Sequence[str]) -> Table:
-    """F1 and the share found of each class, for each variant."""
+    """F1, precision and the share found of each class, for each variant."""
     rows: list[Row] = []
-    for title, of in (("F1, %", class_f1), ("found, %", class_recall)):
+    scores = {"F1, %": class_f1, "precision, %": class_precision, "found, %": class_recall}
+    for title, of in scores.items():
         values = {name: _by_class(of_variant, of) for name, of_variant in runs.items()}
         rows += [
             [title, name, *(_spread(found[:, at]) for found in values.values())]

@@ -17,10 +17,10 @@ from sonoprior.cases.combinations import members_named
 from sonoprior.cases.loading.batch import Batch
 from sonoprior.cases.loading.cache import Cache
 from sonoprior.cases.loading.loader import Loader
-from sonoprior.metrics import Mean, metric_named, weighted
+from sonoprior.metrics import Mean, metric_named
 from sonoprior.metrics.bootstrap import Interval, interval
 from sonoprior.metrics.catalogue import ASSIGNED, DECISIONS, MACRO_F1, OF_CLASSES
-from sonoprior.metrics.classification import SCALARS, Scalar, class_f1
+from sonoprior.metrics.classification import SCALARS
 from sonoprior.metrics.localisation import MEASURES, area
 from sonoprior.models.heads import Heads
 from sonoprior.models.taps import Tap, inference
@@ -334,12 +334,21 @@ def _decided(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str, 
         name: interval(metric_named(name).statistic, groups, shown, predicted)
         for name in (*DECISIONS, MACRO_F1)
     }
-    for measure, of in OF_CLASSES.items():
-        for at, name in enumerate(classes):
-            found[f"{measure}.{name}"] = interval(of.statistic, groups, shown[:, [at]], predicted[:, [at]])
+    found |= _by_class(groups, shown, predicted, classes)
     if "cluster" in rows:
         found |= _clustered(rows)
     return {name: of.plain() for name, of in found.items()}
+
+
+def _by_class(
+    groups: NDArray[Any], shown: NDArray[np.bool_], predicted: NDArray[np.bool_], classes: Sequence[str]
+) -> dict[str, Interval]:
+    """F1, precision and recall of each class, of what cases (n, C) show and what they are taken for."""
+    return {
+        f"{measure}.{name}": interval(of.statistic, groups, shown[:, [at]], predicted[:, [at]])
+        for measure, of in OF_CLASSES.items()
+        for at, name in enumerate(classes)
+    }
 
 
 def _clustered(rows: pd.DataFrame) -> dict[str, Interval]:
@@ -353,20 +362,10 @@ def _clustered(rows: pd.DataFrame) -> dict[str, Interval]:
 def _classified(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str, float | None]]:
     labels = np.array([list(classes).index(name) for name in rows["label"]])
     given = rows[[f"p.{name}" for name in classes]].to_numpy(np.float64)
-    scalars = dict(SCALARS) | {f"f1.{name}": _f1_of(at) for at, name in enumerate(classes)}
-    return {
-        name: interval(scalar, rows["group"].to_numpy(), labels, given).plain()
-        for name, scalar in scalars.items()
-    }
-
-
-def _f1_of(at: int) -> Scalar:
-    def in_bulk(weights: Floats, labels: NDArray[np.int64], given: Floats) -> Floats:
-        counts = weighted.confusion(weights, labels, given)
-        both = counts[:, at, :].sum(1) + counts[:, :, at].sum(1)
-        return np.divide(2 * counts[:, at, at], both, out=np.full(len(both), np.nan), where=both > 0)
-
-    return Scalar("F1", lambda labels, given: float(class_f1(labels, given)[at]), in_bulk)
+    groups, alone = rows["group"].to_numpy(), np.eye(len(classes), dtype=np.bool_)
+    found = {name: interval(scalar, groups, labels, given) for name, scalar in SCALARS.items()}
+    found |= _by_class(groups, alone[labels], alone[given.argmax(axis=1)], classes)
+    return {name: of.plain() for name, of in found.items()}
 
 
 def _localised(rows: pd.DataFrame, group: Mapping[str, str]) -> dict[str, dict[str, float | None]]:

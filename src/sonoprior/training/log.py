@@ -73,9 +73,10 @@ def notes_on(row: Row) -> list[str]:
 
 
 def as_csv(rows: list[Row]) -> str:
-    """Rows of the same keys as CSV text."""
+    """Rows as CSV text; an epoch of a version that measured less has empty cells."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
