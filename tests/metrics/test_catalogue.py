@@ -37,7 +37,14 @@ def test_the_names_of_a_recipe_are_known_and_follow_its_network():
     assert not {"nmi.finding", "how_wrong.meta"} & set(both)
     assert metric_names("probabilities", []) == list(SCALARS)
     assert metric_names(None, []) == []
-    assert set(monitor_names(None, ["view"])) < set(metric_names(None, ["view"])) - {"nmi.view"}
+    after_every_epoch = set(monitor_names(None, ["view"]))
+    assert {*metric_names(None, ["view"])} - after_every_epoch == {
+        "nmi.view",
+        "how_wrong.view",
+        "spearman.view",
+    }
+    of_several = {name for name in both if name.endswith(".finding")}
+    assert of_several == {name.replace(".view", ".finding") for name in after_every_epoch}
 
 
 def test_the_names_of_decisions_and_clusters_are_known():
