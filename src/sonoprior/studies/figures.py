@@ -34,11 +34,10 @@ def shown(plot: plots.Plot, file: str, caption: str) -> list[Block]:
 _IN_A_ROW = 3
 
 
-def in_rows(names: Sequence[str]) -> list[Sequence[str]]:
+def in_rows(names: Sequence[str]) -> list[list[str]]:
     """Names of pictures, one or more, in rows that can be read, of nearly one length."""
-    rows = -(-len(names) // _IN_A_ROW)
-    across = -(-len(names) // rows)
-    return [names[at : at + across] for at in range(0, len(names), across)]
+    rows = np.array_split(np.arange(len(names)), -(-len(names) // _IN_A_ROW))
+    return [[names[int(at)] for at in row] for row in rows]
 
 
 def difference_plot(results: StudyResults) -> list[Block]:
@@ -126,9 +125,9 @@ def confusion_plots(runs: Runs, classes: Sequence[str]) -> list[Block]:
         Download(f"The numbers of {name} (CSV)", f"confusion-{name}.csv", plot.csv)
         for name, plot in drawn.items()
     ]
-    *above, last = in_rows(list(drawn))
-    rows = [Table(names, [[pictures[name] for name in names]]) for names in above]
-    return [*rows, Table(last, [[pictures[name] for name in last]], caption), *links]
+    first, *below = in_rows(list(drawn))
+    rows = [Table(names, [[pictures[name] for name in names]]) for names in below]
+    return [Table(first, [[pictures[name] for name in first]], caption), *rows, *links]
 
 
 def _counts(runs: Sequence[FinishedRun]) -> NDArray[np.int64]:

@@ -145,7 +145,11 @@ def class_table(runs: Runs, classes: Sequence[str]) -> Table:
             [title, name, *(_spread(found[:, at]) for found in values.values())]
             for at, name in enumerate(classes)
         ]
-    return Table(["measure", "class", *runs], rows, "Mean ± standard deviation over runs.")
+    caption = (
+        "Mean ± standard deviation over the runs in which it is defined: a class that a run never predicts"
+        " has no precision there."
+    )
+    return Table(["measure", "class", *runs], rows, caption)
 
 
 def decided_table(runs: Runs, singles: Sequence[str]) -> Table:
