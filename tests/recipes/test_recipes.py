@@ -202,6 +202,25 @@ def test_two_heads_are_compared_with_one_at_every_amount_and_from_the_same_weigh
         assert len({each.split.label_fraction for each in settings}) == 1
 
 
+@pytest.mark.parametrize("name", ["abdomen-labels", "fetal-simclr", "fetal-simclr-brain"])
+def test_one_setting_gives_weights_to_every_row_that_begins_with_given_ones(name):
+    usual, changed = load_recipe(name), load_recipe(name, changes=["model.given=file.safetensors"])
+    rows = {variant: begun_with(usual, variant) for variant in usual.study.variants}
+    assert {variant for variant, weights in rows.items() if weights == "hub"} == {
+        variant for variant in rows if "given" in variant or "imagenet" in variant
+    }
+    swapped = {"hub": "file.safetensors"}
+    for variant, weights in rows.items():
+        assert begun_with(changed, variant) == swapped.get(weights, weights)
+
+
+def begun_with(recipe: Recipe, variant: str) -> str:
+    """The weights that a variant begins with, or that the run before it does."""
+    settings = take_variant(recipe, variant)
+    before = settings.pretrained_with
+    return (pretraining_recipe(settings, before) if before else settings).model.weights
+
+
 # Published numbers
 
 

@@ -224,6 +224,17 @@ def test_the_rarest_class_is_what_splits_keep():
     assert rarest_classes(numbers, members).tolist() == [1, 0, 0, 0, 2, -1, 3]
 
 
+def test_weights_that_are_given_elsewhere_make_no_other_run():
+    one, other = recipe_with(**BEGUN), recipe_with(**BEGUN | {"model": BEGUN["model"] | {"given": "file.pt"}})
+    assert one.decisive() == other.decisive()
+    assert (
+        recipe_with(model={"weights": "given"}).decisive() == recipe_with(model={"weights": "hub"}).decisive()
+    )
+    named = recipe_with(model={"weights": "given", "given": "file.pt"})
+    assert named.decisive() == recipe_with(model={"weights": "file.pt"}).decisive()
+    assert validated(named.content(), "again") == named
+
+
 def test_a_run_before_is_the_same_for_whatever_only_the_later_run_varies(case_set, tmp_path):
     one = recipe_with(**BEGUN)
     other = recipe_with(**BEGUN, training={"learning_rate": 0.01}, split={"label_fraction": 0.2})

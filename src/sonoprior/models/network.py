@@ -114,7 +114,8 @@ def _timm_module(spec: ModelSpec, outputs: int, size: int | None) -> nn.Module:
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise ModelError(
             f"the weights of '{spec.backbone}' cannot be fetched from the hub; set model.weights to a"
-            " safetensors file that you fetched elsewhere, or to 'none' to train from scratch."
+            " safetensors file that you fetched elsewhere (model.given, for weights that are 'given'), or to"
+            " 'none' to train from scratch."
         ) from error
 
 

@@ -1,8 +1,10 @@
 """What a recipe says of the network. Free of torch, so that a recipe is checked without it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+GIVEN = "given"
 
 
 class EmbeddingSpec(BaseModel):
@@ -65,7 +67,10 @@ class ModelSpec(BaseModel):
             the backbone; the blocks of a vision transformer), or the path of any submodule
             ("layer3.1.conv2").
         weights: "none", "hub" (needs a network), the path of a safetensors file, a state dict or a run, or
-            "pretraining:NAME" for a run of the recipe's `pretraining` that is trained first.
+            "pretraining:NAME" for a run of the recipe's `pretraining` that is trained first. "given" stands
+            for what `given` names, in any variant and in any run of `pretraining`.
+        given: what weights "given" are: "hub", or the path of a file or a run. It is named once, for all
+            that begin with it.
         dropout: probability of dropping a feature before the last layer.
         embedding: what the network embeds, and not only classifies; none for a classifier.
         combinations: logits of label combinations beside those of the classes, if any.
@@ -77,10 +82,18 @@ class ModelSpec(BaseModel):
     backbone: str = "regnetx_002"
     tap: str = "stage3"
     weights: str = "none"
+    given: str = "hub"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     embedding: EmbeddingSpec | None = None
     combinations: CombinationsSpec | None = None
     clusters: ClustersSpec | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given_weights(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or content.get("weights") != GIVEN:
+            return content
+        return {**content, "weights": content.get("given", cls.model_fields["given"].default)}
 
     @property
     def classifies(self) -> bool:

@@ -462,6 +462,7 @@ class Recipe(RecipePart):
         A setting that came later and is off is left out, so that what was trained before it is still known.
         """
         content = self.model_dump(mode="json", exclude={"about", "study", "tune", "quick", "published"})
+        del content["model"]["given"]  # of a run that begins with it, these are the weights
         if not self.split.calibration:
             del content["split"]["calibration"]
         if self.retrieval.similarity == SimilaritySettings():

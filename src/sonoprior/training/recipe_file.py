@@ -36,7 +36,7 @@ _WITHOUT = "without"
 # What a run before shares with the one that it comes before. All else it says itself, so that what only the
 # later training varies, such as its learning rate, does not make another one of it.
 _SHARED = ("format", "name", "data", "streams", "augment", "split", "hierarchy", "language", "retrieval")
-_OF_THE_NETWORK = ("backbone", "tap", "dropout")
+_OF_THE_NETWORK = ("backbone", "tap", "dropout", "given")
 
 
 def recipe_names() -> list[str]:
