@@ -1,10 +1,12 @@
 """Streams beside the labelled one: which cases they read, what is known of these, and what is refused."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from made_study import write_cases
@@ -20,6 +22,7 @@ from sonoprior.training.recipe_file import pretraining_recipe, validated, with_s
 from sonoprior.training.run import Computing, plan_run, train_run
 from sonoprior.training.task import task_of
 from sonoprior.training.unlabelled import check_streams, stream_cases
+from tiny_several import SEVERAL, write_shapes
 
 CPU = torch.device("cpu")
 CONTENT = {
@@ -295,6 +298,37 @@ def test_an_epoch_in_which_no_pseudo_label_is_sure_is_said(case_set, tmp_path):
         f"epoch {n}: pseudo-labels learnt nothing, because no pseudo-label reached its threshold."
         for n in (1, 2)
     ]
+
+
+def with_a_further_class(case_set, folder, level, name):
+    """The same cases, of a level that names one more class."""
+    shutil.copytree(case_set.root, folder)
+    described = yaml.safe_load((folder / "dataset.yaml").read_text())
+    described["levels"][level].append(name)
+    (folder / "dataset.yaml").write_text(yaml.safe_dump(described))
+    return CaseSet.open(folder)
+
+
+@pytest.mark.filterwarnings("ignore::sonoprior.training.log.TrainingWarning")
+def test_a_class_without_a_labelled_training_case_is_said(case_set, tmp_path):
+    wider = with_a_further_class(case_set, tmp_path / "set", "finding", "cyst")
+    recipe = recipe_with(objectives={"pseudo-labels": {"type": "fixmatch", "threshold": 0.0}})
+    with pytest.warns(TrainingWarning, match=r"level 'finding', so nothing is learnt of them: cyst\.$"):
+        run = train_run(plan_run(recipe, wider, "plain"), tmp_path / "run", Computing(CPU))
+    assert (run / "notes.txt").read_text().count("cyst") == 1
+    run = train_run(plan_run(recipe, case_set, "plain"), tmp_path / "all", Computing(CPU))
+    assert not (run / "notes.txt").exists()
+
+
+def test_a_class_that_only_unlabelled_or_other_cases_show_is_not_learnt(tmp_path):
+    shapes = CaseSet.open(write_shapes(tmp_path / "set"))
+    wider = with_a_further_class(shapes, tmp_path / "wider", "shapes", "cross")
+    task = task_of(validated(SEVERAL, "several"), wider)
+    every = np.arange(len(wider))
+    assert task.unlearnt(every) == ["cross"]
+    shown = wider.members("shapes")[wider.labels("shapes")]
+    assert task.unlearnt(np.flatnonzero(~shown[:, 0])) == ["disc", "cross"]
+    assert task.unlearnt(np.flatnonzero(shown[:, 0])) == ["frame", "cross"]  # a bar stands beside a disc
 
 
 def test_a_monitor_of_a_level_that_is_not_learnt_is_refused_before_anything_is_written(case_set):

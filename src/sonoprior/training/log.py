@@ -4,6 +4,7 @@ import csv
 import io
 import shutil
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
@@ -27,29 +28,35 @@ class Log:
     Args:
         folder: the run folder.
         rows: the epochs that are already finished.
+        before: what is wrong with what is trained on, a sentence each; said like that of an epoch.
     """
 
-    def __init__(self, folder: Path, rows: list[Row]) -> None:
+    def __init__(self, folder: Path, rows: list[Row], before: Sequence[str] = ()) -> None:
         self._csv = folder / LOG
+        self._before = list(before)
         self._rows = list(rows)
         shutil.rmtree(folder / BOARD, ignore_errors=True)
         self._board = SummaryWriter(str(folder / BOARD))
         for row in rows:
             self._to_board(row)
+        self._say(self._before)
 
     def add(self, row: Row) -> None:
         """Write one more epoch; what is wrong with it is said, in `notes.txt` and as a `TrainingWarning`."""
         self._rows.append(row)
         self._to_board(row)
         write_text(self._csv, as_csv(self._rows))
-        for note in notes_on(row):
-            warnings.warn(TrainingWarning(note), stacklevel=2)
-        if said := [note for each in self._rows for note in notes_on(each)]:
-            write_text(self._csv.with_name(NOTES), "\n".join(said) + "\n")
+        self._say(notes_on(row))
 
     def close(self) -> None:
         """Finish the TensorBoard file."""
         self._board.close()
+
+    def _say(self, notes: Sequence[str]) -> None:
+        for note in notes:
+            warnings.warn(TrainingWarning(note), stacklevel=3)
+        if said := [*self._before, *(note for row in self._rows for note in notes_on(row))]:
+            write_text(self._csv.with_name(NOTES), "\n".join(said) + "\n")
 
     def _to_board(self, row: Row) -> None:
         for name, value in row.items():

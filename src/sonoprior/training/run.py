@@ -1,7 +1,7 @@
 """One run: a recipe, a case set and a split become a run folder, from wherever it was left."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from .pretraining import (
     pretraining_parts,
     with_weights,
 )
-from .recipe import Recipe, differing_keys
+from .recipe import LABELLED, Recipe, differing_keys
 from .recipe_file import pretraining_recipe, recipe_of_run, write_recipe
 from .retrieval_evaluation import Known, of_term_sets
 from .task import Task, level_of, task_of
@@ -270,7 +270,7 @@ def _train_and_measure(
     training, tap = assemble(begun, cache, plan.parts, plan.seed, on.device, groups=plan.groups, texts=texts)
     fit = Fit(training, before=epochs_before(recipe))
     if trained is None:
-        _fit(fit, out, after_epoch)
+        _fit(fit, out, after_epoch, _unlearnt(plan, training.validation.task))
     else:
         _take(fit, trained, out)
     training.network.load_state_dict(fit.best)
@@ -306,11 +306,21 @@ def _beginning(recipe: Recipe, started: Path | None, trained: Path | None) -> Re
     return recipe if started is None else with_weights(recipe, str(started))
 
 
-def _fit(fit: Fit, out: Path, after_epoch: AfterEpoch | None) -> None:
+def _unlearnt(plan: Plan, task: Task) -> list[str]:
+    """A sentence on the classes that the case set names and that a run is not shown, if it learns any."""
+    # The classes that an open set tests are left out on purpose.
+    if LABELLED not in plan.recipe.streams_read or plan.recipe.split.protocol == "open_set":
+        return []
+    missing = task.unlearnt(plan.parts["train"])
+    said = f"no labelled training case shows these classes of the level '{task.level}', so nothing is learnt"
+    return [f"{said} of them: {listed(missing, 8)}."] if missing else []
+
+
+def _fit(fit: Fit, out: Path, after_epoch: AfterEpoch | None, before: Sequence[str]) -> None:
     """Train from wherever it stands, and keep the weights of the best epoch."""
     if (out / CHECKPOINT).exists():
         fit.restore(Checkpoint.load(out / CHECKPOINT))
-    log = Log(out, fit.progress.rows)
+    log = Log(out, fit.progress.rows, before)
 
     def keep(fit: Fit) -> None:
         log.add(fit.progress.rows[-1])

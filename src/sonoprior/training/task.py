@@ -63,6 +63,19 @@ class Task:
             return None
         return self.hierarchy.levels.paths[:, 1]
 
+    def unlearnt(self, train: Integers) -> list[str]:
+        """The classes of the leaf that no labelled training case shows.
+
+        Args:
+            train: (m,) the cases that are learnt from.
+        """
+        labels = self.labels[self.level][train]
+        known = labels[labels >= 0]
+        if self.several:
+            shown = np.flatnonzero(self.members[known].any(axis=0))
+            return [name for at, name in enumerate(self.singles) if at not in shown]
+        return [name for at, name in enumerate(self.classes[self.level]) if at not in known]
+
 
 def task_of(recipe: Recipe, case_set: CaseSet, parts: Parts | None = None) -> Task:
     """What a recipe learns from a case set.
