@@ -14,6 +14,8 @@ from sonoprior.core.checks import at_least, one_of
 from sonoprior.core.cores import cores
 from sonoprior.core.errors import SonopriorError
 
+# Where a run keeps what it ran on, and there the place of its case set.
+ENVIRONMENT, CASE_SET = "environment.json", "case_set"
 PACKAGES = ("sonoprior", "torch", "torchvision", "timm", "numpy", "pandas", "scikit-learn", "safetensors")
 
 # What torch says in every process on a GPU, and nobody can act on: that it takes up a context, and that

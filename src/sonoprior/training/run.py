@@ -20,13 +20,14 @@ from sonoprior.core.folder import read_json, require, stamp, whole_file, whole_f
 from sonoprior.core.randomness import derived_seed
 
 from .assemble import assemble, check_guided, preflight, usable_priors
+from .begun import check_begun
 from .checkpoint import Checkpoint, read_tensors, write_tensors
 from .evaluation import Asked, Evaluation, Model, evaluate
 from .knowledge import said
 from .language import class_text
 from .log import BOARD, LOG, NOTES, Log
 from .loop import Fit
-from .machine import computing, environment, share_of_cores
+from .machine import CASE_SET, ENVIRONMENT, computing, environment, share_of_cores
 from .parts import Parts, case_groups, plan_parts, read_parts, without_test, write_parts
 from .pretraining import (
     epochs_before,
@@ -44,7 +45,6 @@ from .unlabelled import check_streams
 KIND, FORMAT = "run", 1
 CHECKPOINT, WEIGHTS, METRICS = "checkpoint.safetensors", "weights.safetensors", "metrics.json"
 EMBEDDINGS, LANGUAGE = "embeddings.safetensors", "language.safetensors"
-ENVIRONMENT, CASE_SET = "environment.json", "case_set"
 AfterEpoch = Callable[[Fit], None]
 
 
@@ -170,6 +170,7 @@ def start_folder(plan: Plan, out: Path, on: Computing) -> None:
     preflight(plan.recipe, plan.case_set, on.cache)
     check_guided(plan.recipe, plan.case_set, plan.parts["train"], plan.fold)
     check_streams(plan.recipe, plan.case_set, plan.parts)
+    check_begun(plan.recipe, plan.case_set, plan.parts)
     level = level_of(plan.recipe, plan.case_set)
     threads = plan.recipe.training.threads or share_of_cores(on.workers)
     with whole_folder(out) as building:

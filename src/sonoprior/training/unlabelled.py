@@ -1,6 +1,6 @@
 """Which cases the streams beside the labelled one read, and how: their views, their order, what is known."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,7 +110,13 @@ def _check_streams(
             )
 
 
-def check_apart(what: str, case_set: CaseSet, measured_set: CaseSet, parts: Parts) -> None:
+def check_apart(
+    what: str,
+    case_set: CaseSet,
+    measured_set: CaseSet,
+    parts: Parts,
+    columns: Sequence[str] = ("exam", "patient"),
+) -> None:
     """Refuse cases that come from an exam or patient that is measured, by the names in both tables.
 
     Args:
@@ -118,12 +124,13 @@ def check_apart(what: str, case_set: CaseSet, measured_set: CaseSet, parts: Part
         case_set: theirs.
         measured_set: the run's own.
         parts: of the run; "validation", "test" and "calibration" are measured.
+        columns: what the two must not share.
 
     Raises:
         DataError: with the names.
     """
     measured = np.concatenate([parts.get(part, _NONE) for part in ("validation", "test", CALIBRATION)])
-    for column in ("exam", "patient"):
+    for column in columns:
         theirs = {name for name in case_set.column(column) if name}
         ours = {name for name in measured_set.column(column)[measured] if name}
         if shared := sorted(theirs & ours):
