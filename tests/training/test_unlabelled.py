@@ -126,33 +126,44 @@ def test_a_share_of_a_stream_takes_whole_groups_and_is_nested(case_set, cache):
     assert seen[0.3] < seen[0.6] < seen[1.0]
 
 
-def own_set(folder, patients):
-    """A case set whose first cases are of these patients, and the others of nobody else's."""
+def own_set(folder, column, names):
+    """A case set whose first cases are of these patients or exams, and the others of nobody else's."""
     other = CaseSet.open(write_cases(folder, cases=24))
-    table = other.table.copy()
-    table["patient"] = [*patients, *(f"else{number}" for number in range(len(table) - len(patients)))]
-    table.to_parquet(other.root / "cases.parquet")
-    return str(other.root)
+    return with_column(
+        other, column, [*names, *(f"else{number}" for number in range(len(other) - len(names)))]
+    )
 
 
+def with_column(case_set, column, values):
+    """The case set with nothing but this column to tell whose cases they are."""
+    table = case_set.table.drop(columns=["patient", "exam"], errors="ignore")
+    table.assign(**{column: values}).to_parquet(case_set.root / "cases.parquet")
+    return CaseSet.open(case_set.root)
+
+
+@pytest.mark.parametrize("column", ["exam", "patient"])
 @pytest.mark.parametrize("read_by", ["the run", "the run before"])
-def test_a_set_of_its_own_that_shares_a_patient_with_the_test_part_is_refused_by_name(
-    case_set, tmp_path, read_by
+def test_a_set_of_its_own_that_shares_an_exam_or_patient_with_the_test_part_is_refused_by_name(
+    tmp_path, read_by, column
 ):
+    case_set = CaseSet.open(write_cases(tmp_path / "measured", cases=48))
+    case_set = with_column(case_set, column, [f"m{number // 2}" for number in range(48)])
     changes = (
         {}
         if read_by == "the run"
         else BEGUN | {"objectives": {"pseudo-labels": {"type": "fixmatch", "weight": 0}}}
     )
     parts = parts_of(recipe_with(), case_set)
-    tested = case_set.column("patient")[parts["test"][:2]]
-    learnt = case_set.column("patient")[parts["train"][:2]]
+    tested = case_set.column(column)[parts["test"][:2]]
+    learnt = case_set.column(column)[parts["train"][:2]]
 
-    def reading(patients, folder):
-        stream = {"cases": own_set(tmp_path / folder, patients), "batch_size": 4}
+    def reading(names, folder):
+        stream = {"cases": str(own_set(tmp_path / folder, column, names).root), "batch_size": 4}
         return recipe_with(**changes, streams={"unlabelled": stream})
 
-    with pytest.raises(DataError, match=rf"must hold no patient of the parts that are measured.*{tested[0]}"):
+    with pytest.raises(
+        DataError, match=rf"must hold no {column} of the parts that are measured.*{tested[0]}"
+    ):
         check_streams(reading(tested, "tested"), case_set, parts)
     check_streams(reading(learnt, "learnt"), case_set, parts)
 
