@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sonoprior.cases.loading.spec import AugmentSpec
+    from sonoprior.training.recipe import Recipe
 
 
 def show(
@@ -24,8 +25,8 @@ def show(
     Args:
         data: a case set.
         out: the PNG; by default "sheet.png" where the command runs.
-        augment: "weak", "strong", or a recipe whose augment section to take, by name or path: a row a case,
-            first the plain image, then several draws.
+        augment: "weak", "strong", a recipe whose augment section to take, by name or path, or a view of one
+            of its streams ("RECIPE:STREAM.VIEW"): a row a case, first the plain image, then several draws.
         cases: how many, spread evenly over the classes; by default 36, or 6 with --augment.
         columns: pictures in a row.
         level: whose labels stand below the pictures; by default the first.
@@ -64,6 +65,19 @@ def _augmentation(name: str) -> "AugmentSpec":
 
     if name in POLICIES:
         return policy(name)
-    if not name.endswith(".yaml"):
-        one_of("--augment", name, [*POLICIES, *recipe_names()], RecipeError)
-    return load_recipe(name).augment
+    recipe, colon, view = name.partition(":")
+    if not recipe.endswith(".yaml"):
+        one_of("--augment", recipe, [*POLICIES, *recipe_names()], RecipeError)
+    return _of_a_view(load_recipe(recipe), view) if colon else load_recipe(recipe).augment
+
+
+def _of_a_view(recipe: "Recipe", place: str) -> "AugmentSpec":
+    """What augments a view of a stream, named as "STREAM.VIEW"; a plain view is left as it is."""
+    from sonoprior.cases.loading.policies import UNCHANGED
+    from sonoprior.core.checks import one_of
+    from sonoprior.core.errors import RecipeError
+
+    stream, _, view = place.rpartition(".")
+    known = [f"{name}.{each}" for name, settings in recipe.streams.items() for each in settings.specs]
+    one_of(f"--augment: the view of {recipe.name}", place, known or ["nothing"], RecipeError)
+    return recipe.streams[stream].specs[view] or UNCHANGED
