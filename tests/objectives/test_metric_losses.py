@@ -32,6 +32,8 @@ VARIANTS = {
 ENTRIES = [
     *VARIANTS.items(),
     *[("triplet", {"selection": name}) for name in ("all", "informative", "semi_hard", "hard")],
+    ("triplet", {"selection": "distance_weighted"}),
+    ("contrastive", {"sampling": "distance_weighted"}),
     ("multi_similarity", {"epsilon": None}),
     ("margin", {}),
     ("margin", {"sampling": "all"}),
@@ -125,8 +127,7 @@ def test_the_order_of_the_batch_changes_nothing(name, given):
     loss = built(name, given)
     embeddings, labels = batch()
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(5))
-    drawn = loss.draws and given.get("sampling") != "all"
-    runs, tolerance = (400, 0.03) if drawn else (1, 1e-9)
+    runs, tolerance = (400, 0.03) if loss.draws else (1, 1e-9)
     means = [
         torch.stack([value(loss, rows, names, seed) for seed in range(runs)]).mean()
         for rows, names in [(embeddings, labels), (embeddings[order], labels[order])]
@@ -366,25 +367,62 @@ def test_margin_with_a_beta_a_class():
     assert value(loss, embeddings, labels).item() == pytest.approx(total / informative)
 
 
-def test_distance_weighted_sampling_draws_by_the_inverse_density():
+DRAWN = {
+    "margin": {"sampling": "distance_weighted"},
+    "triplet": {"selection": "distance_weighted"},
+    "contrastive": {"sampling": "distance_weighted"},
+}
+
+
+def chances(x, labels, anchor, cutoff=0.5, farthest=1.4):
     """Section 4.1: the chance of a negative at distance d is proportional to 1 / q(d), cut off below."""
-    angles = torch.tensor([0.0, 0.05, 0.4, 0.8, 1.2, 1.5, 2.5], dtype=torch.float64)
+    dimension, weights = x.shape[1], {}
+    for n in range(len(x)):
+        apart = max(distance(x[anchor], x[n]), cutoff)
+        if labels[n] != labels[anchor] and apart < farthest:
+            density = apart ** (dimension - 2) * (1 - apart**2 / 4) ** ((dimension - 3) / 2)
+            weights[n] = 1 / density
+    return {n: weight / sum(weights.values()) for n, weight in weights.items()}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("limits", [{}, {"cutoff": 0.9, "farthest": 1.3}], ids=str)
+def test_distance_weighted_sampling_draws_by_the_inverse_density(name, limits):
+    angles = torch.tensor([0.0, 0.05, 0.4, 0.8, 1.2, 1.4, 2.5], dtype=torch.float64)
     x = torch.zeros(7, 8, dtype=torch.float64)
     x[:, 0], x[:, 1] = angles.cos(), angles.sin()
     labels = torch.tensor([0, 0, 1, 1, 1, 1, 1])
-    weights = {}
-    for n in range(2, 7):
-        apart = max(distance(x[0], x[n]), 0.5)
-        density = apart ** (8 - 2) * (1 - apart**2 / 4) ** ((8 - 3) / 2)
-        weights[n] = 1 / density if apart < 1.4 else 0
-    miner = built("margin", {}).miner
+    wanted = chances(x, labels, 0, **limits)
+    miner = built(name, DRAWN[name] | limits).miner
     torch.manual_seed(0)
     drawn = torch.zeros(7)
     for _ in range(1500):
         anchor, _, negative = miner(x, labels)
         drawn += torch.bincount(negative[anchor == 0], minlength=7)
-    for n, weight in weights.items():
-        assert drawn[n] / drawn.sum() == pytest.approx(weight / sum(weights.values()), abs=0.02)
+    for n in range(7):
+        assert drawn[n] / drawn.sum() == pytest.approx(wanted.get(n, 0), abs=0.02)
+
+
+@pytest.mark.parametrize(("name", "margin"), [("triplet", 0.4), ("contrastive", 1.3)])
+def test_what_is_drawn_by_distance_is_averaged(name, margin):
+    """The mean over many draws is the one that the chances foretell: so many triplets for each anchor as its
+    class has cases, with any positive, and a negative by its chance."""
+    embeddings, labels = batch()
+    x, share, loss = unit(embeddings), 0.0, 0.0
+    for a in range(len(x)):
+        positives = [p for p in range(len(x)) if p != a and labels[p] == labels[a]]
+        negatives = chances(x, labels, a)
+        many = (len(positives) + 1) / len(positives)
+        share += (len(positives) + 1) * bool(negatives)
+        for p, (n, chance) in itertools.product(positives, negatives.items()):
+            near, far = distance(x[a], x[p]), distance(x[a], x[n])
+            of = near**2 + max(margin - far, 0) ** 2
+            if name == "triplet":
+                of = max(near**2 - far**2 + margin, 0)
+            loss += many * chance * of
+    drawn = built(name, DRAWN[name] | {"margin": margin})
+    found = torch.stack([value(drawn, embeddings, labels, seed) for seed in range(600)]).mean()
+    assert found.item() == pytest.approx(loss / share, rel=0.02)
 
 
 @pytest.mark.parametrize("epsilon", [None, 0.1])

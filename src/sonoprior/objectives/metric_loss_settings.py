@@ -33,10 +33,15 @@ class ContrastiveSettings(_Loss):
 
     Attributes:
         margin: the Euclidean distance, in [0, 2], that cases of two classes shall have at least.
+        sampling: "all" pairs, or "distance_weighted": those of triplets drawn as for the margin loss.
+        cutoff, farthest: of that drawing, see `MarginSettings`.
     """
 
     name: Literal["contrastive"] = "contrastive"
     margin: Positive = 1.0
+    sampling: Literal["all", "distance_weighted"] = "all"
+    cutoff: Positive = 0.5
+    farthest: Positive = 1.4
 
 
 class TripletSettings(_Loss):
@@ -47,12 +52,16 @@ class TripletSettings(_Loss):
         selection: which triplets count. "all": every one, on average; "informative": every one, averaged
             over those with a loss, which moves from batch-all to batch-hard while training goes on;
             "semi_hard": the negative is farther than the positive, but within the margin; "hard": for
-            each anchor the farthest positive and the nearest negative.
+            each anchor the farthest positive and the nearest negative; "distance_weighted": drawn as for
+            the margin loss.
+        cutoff, farthest: of that drawing, see `MarginSettings`.
     """
 
     name: Literal["triplet"] = "triplet"
     margin: Positive = 0.2
-    selection: Literal["all", "informative", "semi_hard", "hard"] = "informative"
+    selection: Literal["all", "informative", "semi_hard", "hard", "distance_weighted"] = "informative"
+    cutoff: Positive = 0.5
+    farthest: Positive = 1.4
 
 
 class NPairSettings(_Loss):

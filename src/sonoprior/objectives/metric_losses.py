@@ -46,7 +46,7 @@ class MetricLoss(nn.Module, ABC):
     """
 
     has_proxies: ClassVar[bool] = False
-    draws: ClassVar[bool] = False
+    draws: bool = False
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Term:
         """The term of a batch.

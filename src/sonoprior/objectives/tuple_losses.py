@@ -1,6 +1,6 @@
 """Losses that compare the cases of a batch with each other, in pairs or triplets."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from pytorch_metric_learning import losses, miners
@@ -31,6 +31,20 @@ def over_informative(values: Tensor) -> Term:
     return Term(values.sum(), (values > 0).sum())
 
 
+def distance_weighted(
+    settings: ContrastiveSettings | TripletSettings | MarginSettings,
+) -> miners.DistanceWeightedMiner:
+    """Draws as many triplets for each anchor as its class has cases, and their negatives by distance.
+
+    The probability of a negative is inverse to how often its distance occurs on the sphere.
+
+    Source: Wu et al., "Sampling matters in deep embedding learning", ICCV 2017, section 4.1.
+    """
+    return miners.DistanceWeightedMiner(
+        settings.cutoff, nonzero_loss_cutoff=settings.farthest, distance=LpDistance()
+    )
+
+
 class Contrastive(MetricLoss):
     """Eq 3.2: D^2 for two cases of one class, max(margin - D, 0)^2 for two of two classes.
 
@@ -42,6 +56,8 @@ class Contrastive(MetricLoss):
 
     def __init__(self, settings: ContrastiveSettings, classes: int, dimension: int) -> None:  # noqa: ARG002
         super().__init__()
+        self.draws = settings.sampling == "distance_weighted"
+        self.miner = distance_weighted(settings) if self.draws else None
         self.loss = losses.ContrastiveLoss(
             pos_margin=0,
             neg_margin=settings.margin,  # pyright: ignore[reportArgumentType]
@@ -51,7 +67,8 @@ class Contrastive(MetricLoss):
 
     def compare(self, embeddings: Tensor, labels: Tensor) -> Term:
         """The two means, counted once a case."""
-        found = self.loss(embeddings, labels)
+        chosen = None if self.miner is None else self.miner(embeddings, labels)
+        found = self.loss(embeddings, labels, chosen)
         # The library gives D and max(margin - D, 0), without the squares.
         sides = {
             name: (1.0, over_items(_losses(found[key], embeddings).square()))
@@ -71,7 +88,8 @@ class Triplet(MetricLoss):
     def __init__(self, settings: TripletSettings, classes: int, dimension: int) -> None:  # noqa: ARG002
         super().__init__()
         distance = LpDistance(power=2)
-        self.miner = None
+        self.draws = settings.selection == "distance_weighted"
+        self.miner = distance_weighted(settings) if self.draws else None
         if settings.selection == "semi_hard":
             self.miner = miners.TripletMarginMiner(
                 settings.margin, type_of_triplets="semihard", distance=distance
@@ -93,7 +111,7 @@ class NPair(MetricLoss):
     Source: Sohn, "Improved deep metric learning with multi-class N-pair loss objective", NIPS 2016, eq 7.
     """
 
-    draws: ClassVar[bool] = True
+    draws = True
 
     def __init__(self, settings: NPairSettings, classes: int, dimension: int) -> None:  # noqa: ARG002
         super().__init__()
@@ -112,29 +130,22 @@ class NPair(MetricLoss):
 class Margin(MetricLoss):
     """Eq 3.5: max(alpha + y (D - beta), 0), for the pairs of triplets drawn by their distance.
 
-    As in its source, a negative is drawn with a probability inverse to how often its distance occurs on the
-    sphere, and the sum is divided by the number of pairs with a loss.
+    As in its source, the sum is divided by the number of pairs with a loss.
 
-    Source: Wu et al., "Sampling matters in deep embedding learning", ICCV 2017, sections 4.1 and 4.2.
+    Source: Wu et al., "Sampling matters in deep embedding learning", ICCV 2017, section 4.2.
     """
-
-    draws: ClassVar[bool] = True
 
     def __init__(self, settings: MarginSettings, classes: int, dimension: int) -> None:  # noqa: ARG002
         super().__init__()
         self.classes = classes
-        distance = LpDistance()
-        self.miner = None
-        if settings.sampling == "distance_weighted":
-            self.miner = miners.DistanceWeightedMiner(
-                settings.cutoff, nonzero_loss_cutoff=settings.farthest, distance=distance
-            )
+        self.draws = settings.sampling == "distance_weighted"
+        self.miner = distance_weighted(settings) if self.draws else None
         self.loss = losses.MarginLoss(
             margin=settings.alpha,
             beta=settings.beta,
             learn_beta=settings.learn_beta,
             num_classes=classes if settings.per_class else None,
-            distance=distance,
+            distance=LpDistance(),
             reducer=DoNothingReducer(),
         )
 
