@@ -171,6 +171,35 @@ def test_every_objective_trains_a_network(name, views, tmp_path):
     assert row["train.one"] > 0
 
 
+@pytest.mark.parametrize("sampling", ["classes", "hierarchical"])
+def test_the_classes_of_a_batch_are_drawn_from_all_or_from_one_above(sampling, views, tmp_path):
+    recipe = changed(training__sampling=sampling, training__metas_per_batch=1, training__batch_size=8)
+    cache = Cache.build(views, tmp_path, size=32, priors=None)
+    training, _ = assemble(recipe, cache, {"train": np.arange(40), "validation": np.arange(40, 60)}, 0, CPU)
+    (stream,) = training.streams.values()
+    metas = []
+    for (batch,) in (each.values() for epoch in range(4) for each in stream.epoch(epoch)):
+        counts = np.bincount(batch.fields["label.view"], minlength=5)
+        assert counts[counts > 0].tolist() == [4, 4]
+        metas.append(set(batch.fields["label.meta"].tolist()))
+    assert len(metas) == 4 * 5
+    several = [of for of in metas if 2 not in of]  # the third meta-view has one view, and is filled up
+    assert {len(of) for of in several} == ({1} if sampling == "hierarchical" else {1, 2})
+    assert np.isfinite(train_epoch(training, 0)["train.loss"])
+
+
+@pytest.mark.parametrize("hierarchy", [None, {"levels": ["view"]}])
+def test_hierarchical_batches_need_a_level_above_and_say_so_before_training(hierarchy, views):
+    recipe = changed(
+        hierarchy=hierarchy,
+        data__level="view",
+        objectives={"one": {"type": "metric"}},
+        training__sampling="hierarchical",
+    )
+    with pytest.raises(RecipeError, match="hierarchical needs a level above the leaf, but there is none"):
+        preflight(recipe, views)
+
+
 @pytest.mark.parametrize("name", sorted(set(OBJECTIVES) - ON_LOGITS))
 def test_an_objective_on_embeddings_says_that_it_needs_one(name, views):
     recipe = changed(

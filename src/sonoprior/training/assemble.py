@@ -162,13 +162,14 @@ def preflight(recipe: Recipe, case_set: CaseSet, texts: Path | None = None) -> N
         texts: see `assemble`; captions that are embedded here are not embedded again when a run trains.
 
     Raises:
-        RecipeError, ModelError, DataError: if the level, the priors, the backbone, its weights, the tap or
-            an objective cannot be had.
+        RecipeError, ModelError, DataError: if the level, the priors, the sampling, the backbone, its weights,
+            the tap or an objective cannot be had.
     """
     if recipe.pretrained_with is not None:
         preflight(pretraining_recipe(recipe, recipe.pretrained_with), case_set, texts)
     task, spec = task_of(recipe, case_set), usable_priors(recipe, case_set)
     check_divided(task, case_set)
+    _sampling(recipe, task)
     watched = metric_named(recipe.training.monitor)
     if watched.reads == "cases":
         level = watched.name.partition(".")[2]
