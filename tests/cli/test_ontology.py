@@ -112,6 +112,51 @@ def test_similarity_as_a_table(small, capsys):
     assert "0.3333" in shown
 
 
+SETS = ["fibroid", "Embryo", "yolk sac"], ["oblique view of the uterus", "gestational sac"]
+
+
+def by_loop(first, second, similar, how):
+    pairs = [[similar(a, b) for b in second] for a in first]
+    if how == "maximum":
+        return max(map(max, pairs))
+    if how == "average":
+        return sum(map(sum, pairs)) / (len(first) * len(second))
+    there, back = sum(map(max, pairs)), sum(map(max, zip(*pairs, strict=True)))
+    return (there + back) / (len(first) + len(second))
+
+
+@pytest.mark.parametrize("how", [None, "best_match_average", "maximum", "average"])
+@pytest.mark.parametrize("sets", [SETS, (SETS[0], ["embryo"])], ids=["two sets", "a set and a term"])
+def test_similarity_of_sets_is_that_of_a_slow_loop(how, sets, capsys):
+    graph = read_ontology("early_pregnancy")
+    codes = [[graph.find(text).id for text in texts] for texts in sets]
+    words = ["similarity", "early_pregnancy", "; ".join(sets[0]), ";".join(sets[1]), "--json"]
+    words += ["--measure", "lin", "--measure", "simsuog_like", *(["--sets", how] if how else [])]
+    assert run(*words) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [[term["code"] for term in terms] for terms in shown["sets"]] == codes
+    assert shown["by"] == (how or "best_match_average")
+    for name in ("lin", "simsuog_like"):
+        found = term_similarity(graph, name)
+        expected = by_loop(*codes, lambda a, b, found=found: found.between([a], [b])[0, 0], how)
+        assert shown["similarity"][name] == pytest.approx(expected)
+
+
+def test_similarity_of_sets_as_a_table(small, capsys):
+    words = ["--measure", "shortest_path", "--sets", "maximum"]
+    assert run("similarity", small, "leaf;left", "right", *words) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[:3] == ["leaf; left", "right", "sets by maximum"]
+    assert "0.3333" in "".join(shown)
+
+
+def test_a_term_whose_name_holds_the_sign_between_terms_is_one_term(tmp_path, capsys):
+    path = tmp_path / "small.yaml"
+    path.write_text("name: x\nterms: {r: {}, a: {is_a: r, name: one; two}, one: {is_a: r}, two: {is_a: r}}\n")
+    assert run("similarity", path, "one; two", "r", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["terms"][0]["code"] == "a"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -125,6 +170,12 @@ def test_similarity_as_a_table(small, capsys):
             "Did you mean 'seen_in'?",
         ),
         (["similarity", "early_pregnancy", "embryo", "ovary", "--information", "counts"], "sanchez"),
+        (["similarity", "early_pregnancy", "embryo;yolk sack", "ovary"], "Did you mean 'yolk sac'?"),
+        (["similarity", "early_pregnancy", "embryo;", "ovary"], "has no term ''"),
+        (
+            ["similarity", "early_pregnancy", "embryo;ovary", "ovary", "--sets", "mean"],
+            "must be one of best_match_average, maximum, average, but got 'mean'",
+        ),
     ],
 )
 def test_wrong_input_ends_with_one_sentence(capsys, words, message):

@@ -32,7 +32,7 @@ COMMANDS = (
     (data, "show", "data_show:show", "Draw a contact sheet with outlines and labels."),
     (models, "taps", "models:taps", "List the taps of a backbone."),
     (ontology, "show", "ontology:show", "Print an ontology as a tree."),
-    (ontology, "similarity", "ontology:similarity", "Say how near two terms are."),
+    (ontology, "similarity", "ontology:similarity", "Say how near two terms, or two sets of them, are."),
     (recipe, "list", "recipe:list_recipes", "List the recipes."),
     (recipe, "show", "recipe:show", "Print a recipe as it would run."),
     (casebase, "build", "casebase:build", "Make a case base of case sets, by a bundle."),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -52,18 +53,19 @@ def similarity(
     measure: Several = None,
     information: str = "sanchez",
     relation: Several = None,
+    sets: str = "best_match_average",
     json: bool = False,
 ) -> None:
-    """Print how near two terms are, and their nearest common ancestors.
+    """Print how near two terms are, and their nearest common ancestors; or how near two sets of terms are.
 
     Parameters
     ----------
     source:
         The name of an ontology that comes with the project, or a file.
     first:
-        A term, by code, name or synonym.
+        A term, by code, name or synonym; or several, as of an annotated image, with ; between them.
     second:
-        Another.
+        Another, or several others.
     measure:
         shortest_path, wu_palmer, resnik, lin, jiang_conrath or simsuog_like (the default); may be given
         several times.
@@ -71,31 +73,45 @@ def similarity(
         Where information contents come from: sanchez or seco.
     relation:
         A typed relation that counts too, such as suggests; may be given several times.
+    sets:
+        How the similarity of two sets is made of those of their terms: best_match_average, maximum or
+        average.
     json:
         Print JSON instead of a table.
     """
     from sonoprior.knowledge import read_ontology
+    from sonoprior.knowledge.sets import set_similarity
     from sonoprior.knowledge.similarity import term_similarity
     from sonoprior.knowledge.typed_edges import with_typed_edges
 
     ontology = read_ontology(source)
-    terms = ontology.find(first), ontology.find(second)
-    codes = [term.id for term in terms]
+    both = [_found(ontology, text) for text in (first, second)]
+    codes = [[term.id for term in terms] for terms in both]
     values: dict[str, float] = {}
     for name in measure or ["simsuog_like"]:
         found = term_similarity(ontology, name, information)
         if relation:
             found = with_typed_edges(ontology, found, relation)
-        values[name] = float(found.between(codes[:1], codes[1:])[0, 0])
-    common = [ontology.terms[code] for code in ontology.nearest_common(*codes)]
+        values[name] = float(set_similarity(codes[:1], codes[1:], found, sets)[0, 0])
+    of_sets = any(len(terms) > 1 for terms in both)
+    common = [] if of_sets else [ontology.terms[code] for code in ontology.nearest_common(*chain(*codes))]
     if json:
-        both = [_named(term) for term in terms]
-        print_json({"terms": both, "common": [_named(term) for term in common], "similarity": values})
+        named = [[_named(term) for term in terms] for terms in both]
+        alone = {"terms": list(chain(*named)), "common": [_named(term) for term in common]}
+        print_json(({"sets": named, "by": sets} if of_sets else alone) | {"similarity": values})
         return
-    print(f"{_text(terms[0])}\n{_text(terms[1])}")
-    print(f"nearest common ancestors: {_listed(common) or 'none'}")
+    for terms in both:
+        print("; ".join(map(_text, terms)))
+    print(f"sets by {sets}" if of_sets else f"nearest common ancestors: {_listed(common) or 'none'}")
     rows = [(name, f"{value:.4f}") for name, value in values.items()]
     print_table("how near", ["measure", "similarity"], rows)
+
+
+def _found(ontology: "Ontology", text: str) -> "list[Term]":
+    """The terms of a text; one that is a term as it stands is not taken apart."""
+    from sonoprior.cases.cells import split_items
+
+    return [ontology.find(item) for item in ([text] if text in ontology else split_items(text))]
 
 
 def _summary(ontology: "Ontology") -> dict[str, Any]:
