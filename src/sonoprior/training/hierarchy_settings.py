@@ -87,9 +87,10 @@ class RetrievalSettings(RecipePart):
 
     Attributes:
         gallery: "part": the other cases of the query's part; "train": the training cases.
-        own_group: "left_out": nothing of the query's own patient, exam or group of near-duplicates is ever
-            found, since that a frame looks like the frame before it proves nothing; "kept": only the query
-            itself is left out.
+        own_group: "left_out": nothing of the query's own patient or exam is ever found, nor a near-duplicate
+            of it, since that a frame looks like the frame before it proves nothing; "kept": only the query
+            itself is left out. Near-duplicates are known where `split.keep_duplicates_together` is on, as by
+            default; where it is off they are found as any other case.
         also: further label levels that are measured.
         kinds: by a name of your own a term of the ontology; two cases match where their `terms` share one
             below it.

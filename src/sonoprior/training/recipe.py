@@ -180,8 +180,9 @@ class SplitSettings(RecipePart):
             classes in their order, the first half being the larger one.
         label_fraction: fraction of the labelled training cases whose labels are used; smaller fractions are
             contained in larger ones. A variant of a study may have its own.
-        keep_duplicates_together: near-duplicate images count as one group. Near-duplicates of a fixed test
-            part that the case set names are left out; a given split is taken as it is.
+        keep_duplicates_together: near-duplicate images count as one group, in splits and in retrieval.
+            Near-duplicates of a fixed test part that the case set names are left out; a given split is taken
+            as it is.
     """
 
     protocol: Literal["single_split", "cross_evaluation", "fixed_test", "given", "open_set"] = (
