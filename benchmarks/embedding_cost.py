@@ -111,7 +111,8 @@ def main() -> None:
         plain, led, ratio = compare(loss, given.size, given.pairs)
         lines.append(f"| {loss} | {plain:.0f} | {led:.0f} | {ratio:.3f} |")
         print(lines[-1], flush=True)
-    lines += ["", "    python benchmarks/embedding_cost.py --out docs/results/embedding_cost.md"]
+    settings = f"--pairs {given.pairs} --size {given.size}"
+    lines += ["", f"    python benchmarks/embedding_cost.py {settings} --out docs/results/embedding_cost.md"]
     if given.out:
         given.out.write_text("\n".join(lines) + "\n")
 
