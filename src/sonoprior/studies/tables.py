@@ -15,7 +15,7 @@ from sonoprior.render.blocks import Cell, Table
 from .differences import SAMPLES, Claim
 from .figures import Runs, localisation_by_class
 from .finished import FinishedRun
-from .formats import NOTHING, bounds, chance, heading, number, spread, tone, unit
+from .formats import NOTHING, bounds, chance, heading, number, percentages, spread, tone, unit
 from .measures import Measure, measure_named
 from .outcome import Outcome
 from .results import StudyResults
@@ -142,7 +142,7 @@ def class_table(runs: Runs, classes: Sequence[str]) -> Table:
     for title, of in scores.items():
         values = {name: _by_class(of_variant, of) for name, of_variant in runs.items()}
         rows += [
-            [title, name, *(_spread(found[:, at]) for found in values.values())]
+            [title, name, *(percentages(found[:, at]) for found in values.values())]
             for at, name in enumerate(classes)
         ]
     caption = (
@@ -163,7 +163,7 @@ def decided_table(runs: Runs, singles: Sequence[str]) -> Table:
         }
         title = f"{'F1' if score == 'f1' else score}, %"
         rows += [
-            [title, name, *(_spread(of[:, at]) for of in values.values())]
+            [title, name, *(percentages(of[:, at]) for of in values.values())]
             for at, name in enumerate([*singles, "weighted average"])
         ]
     caption = (
@@ -183,14 +183,6 @@ def _by_class(
     """(runs, K)."""
     found = [run.predictions() for run in runs]
     return np.array([of(one.labels, one.probabilities) for one in found])
-
-
-def _spread(values: NDArray[np.float64]) -> str:
-    defined = 100 * values[~np.isnan(values)]
-    if not len(defined):
-        return NOTHING
-    mean = f"{defined.mean():.1f}"
-    return f"{mean} ± {defined.std(ddof=1):.1f}" if len(defined) > 1 else mean
 
 
 def localisation_table(runs: Runs, classes: Sequence[str]) -> Table:
