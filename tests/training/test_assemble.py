@@ -6,7 +6,7 @@ from sonoprior.cases import CaseSet
 from sonoprior.cases.loading.cache import Cache
 from sonoprior.core.errors import DataError, RecipeError
 from sonoprior.training.assemble import assemble, guides, usable_priors
-from sonoprior.training.recipe_file import load_recipe, take_variant
+from sonoprior.training.recipe_file import load_recipe, take_variant, with_settings
 from sonoprior.training.streams import ONLY
 from sonoprior.training.task import level_of
 
@@ -113,6 +113,14 @@ def test_who_guides_and_how_attribution_is_measured(trained, plain):
     assert plain.attribution == plain.objectives["guidance"].settings
     unguided = load_recipe("fetal-simclr").attribution
     assert (unguided.method, unguided.target, unguided.allocation) == ("grad_cam", "predicted", "mean")
+
+
+def test_what_is_attributed_without_a_label(plain):
+    of_logits = {"sum": "sum", "label": "predicted", "predicted": "predicted"}
+    for target, attributed in of_logits.items():
+        assert with_settings(plain, {"objectives.guidance.target": target}, target).attributed == attributed
+    embeds = load_recipe("phantom-pga-olg")
+    assert {take_variant(embeds, variant).attributed for variant in embeds.study.variants} == {"sum"}
 
 
 def test_a_level_with_one_class(trained, plain):

@@ -83,7 +83,7 @@ def _written(predictor: Predictor, of: Attributed, folder: Path) -> Overlay:
         tap=of.tap.layer,
         how=written.how,
         method=of.method,
-        target="sum" if predictor.model.target == "sum" else "predicted",
+        target=predictor.recipe.attributed,
         width=of.width,
         maps=[*(predictor.priors or [ALL]), FREE],
     )

@@ -292,8 +292,9 @@ class FinishedRun:
     @property
     def looked_by(self) -> tuple[object, ...]:
         """What its looking was measured by: the outlines, the layer, and how attribution is taken there."""
-        taken = self.recipe.attribution.model_dump(include={"method", "target", "allocation"})
-        return (*self.priors, self.recipe.model.tap, *sorted(taken.items()))
+        recipe = self.recipe
+        taken = (recipe.attribution.method, recipe.attribution.allocation, recipe.attributed)
+        return (*self.priors, recipe.model.tap, *taken)
 
     @property
     def found(self) -> list[str]:

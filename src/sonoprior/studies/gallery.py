@@ -115,7 +115,7 @@ def _taken(runs: Iterable[FinishedRun]) -> str:
 def _attributed(recipe: Recipe) -> str:
     if not recipe.classifies:
         return "the sum of its outputs"
-    return "the sum of the logits" if recipe.attribution.target == "sum" else "what is predicted"
+    return "the sum of the logits" if recipe.attributed == "sum" else "what is predicted"
 
 
 def _side_by_side(

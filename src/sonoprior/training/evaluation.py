@@ -48,6 +48,7 @@ class Model:
         classes: the K classes.
         heads: which outputs are what.
         attribution: how its attribution is measured.
+        target: what is attributed, see `Recipe.attributed`.
         device: where the network is.
         singles: the C single classes of the level.
         decider: what decides on them, for a network that does; None until it is learnt on validation cases.
@@ -59,16 +60,10 @@ class Model:
     classes: Sequence[str]
     heads: Heads
     attribution: AttributionSettings
+    target: Target
     device: torch.device
     singles: Sequence[str] = ()
     decider: Decider | None = None
-
-    @property
-    def target(self) -> Target:
-        """What is attributed where no label is known: nobody has it when the model is used."""
-        if not self.heads.classifies or self.attribution.target == "sum":
-            return "sum"
-        return "predicted"
 
 
 @dataclass(frozen=True)

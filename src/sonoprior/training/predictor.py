@@ -125,6 +125,7 @@ class Predictor:
             classes=classes,
             heads=heads,
             attribution=self.recipe.attribution,
+            target=self.recipe.attributed,
             device=device,
             singles=singles,
             decider=Decider.read(self.folder, singles) if decides(heads) else None,

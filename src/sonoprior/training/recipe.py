@@ -405,6 +405,11 @@ class Recipe(RecipePart):
         return settings if isinstance(settings, AttributionSettings) else _CLASS_ACTIVATION
 
     @property
+    def attributed(self) -> Literal["sum", "predicted"]:
+        """What is attributed where no label is known: nobody has it when a run is used."""
+        return "predicted" if self.classifies and self.attribution.target != "sum" else "sum"
+
+    @property
     def classifies(self) -> bool:
         """Whether the network gives logits of the classes."""
         return self.model.classifies

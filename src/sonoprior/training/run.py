@@ -283,6 +283,7 @@ def _train_and_measure(
         classes=training.validation.task.classes[training.validation.task.level],
         heads=training.validation.task.heads,
         attribution=recipe.attribution,
+        target=recipe.attributed,
         device=on.device,
         singles=training.validation.task.singles,
     )
